@@ -1,0 +1,57 @@
+# Every target sets itself up from nothing: Python 3.11 or newer is enough for `make demo`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench faults format tools clean
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable '.[cpu,demo]'
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable '.[cpu,demo,dev]'
+	@touch $@
+
+# The tests want a real broker and systemd's checker; as root on Debian or Ubuntu they are installed here.
+tools:
+	@missing=; \
+	command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || missing="$$missing mosquitto"; \
+	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	  else echo "missing:$$missing (the tests that need them will be skipped)"; fi; fi
+
+demo: $(VENV)/.demo  ## the main job, end to end, offline, within a minute
+	@$(BIN)/edge demo
+
+test: $(VENV)/.dev tools  ## all fast tests
+	$(BIN)/python -m pytest -m 'not faults and not export'
+
+check: $(VENV)/.dev  ## formatting, lint, types, who may import whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev  ## let ruff write
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev tools  ## paired measurements, each printing a ratio
+	$(BIN)/python -m benchmarks
+
+faults: $(VENV)/.dev tools  ## the long ones: kills, full queues, frozen brokers
+	$(BIN)/python -m pytest -m faults --timeout 1800
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) .venv-export .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist ./*.egg-info

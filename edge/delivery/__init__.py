@@ -1,0 +1,1 @@
+"""From the outbox to an MQTT broker, and back into a subscriber's table."""

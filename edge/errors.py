@@ -1,0 +1,109 @@
+"""One tree of errors; each says what failed, on what, and what to do next.
+
+::
+
+    EdgeError                 anything this product raises on purpose
+    ├── ConfigError           settings that can't be used            (exit code 78)
+    ├── UsageError            a command called in a way that can't work (exit code 2)
+    ├── IntakeError           a file or folder that can't be taken in
+    │   ├── NotWholeError     the file ends before its image does; it may still grow
+    │   └── NotAnImageError   the file will never be an image we can read
+    ├── VisionError           decoding, models and their bundles
+    │   ├── ImageError        one image can't be decoded; others are unaffected
+    │   ├── BundleError       a model bundle is missing, damaged or inconsistent
+    │   └── ProviderError     an execution provider failed its self-test
+    ├── StoreError            the database can't be opened, read or written
+    │   ├── StoreBusyError    another instance holds the state folder
+    │   └── StoreCorruptError the database failed its check
+    ├── DeliveryError         the broker, or what it said
+    └── ExportError           making a bundle on a workstation
+        └── GateError         a measured floor was not reached; nothing was kept
+"""
+
+from __future__ import annotations
+
+
+class EdgeError(Exception):
+    """Base of every error raised on purpose.
+
+    Args:
+        what: what was being done or went wrong, one clause, no full stop.
+        subject: the file, topic, setting or row that it went wrong on.
+        hint: the next step for the person who reads it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, subject: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.subject = subject
+        self.hint = hint
+
+    def __str__(self) -> str:
+        head = f"{self.what}: {self.subject}" if self.subject else self.what
+        return f"{head} ({self.hint})" if self.hint else head
+
+
+class ConfigError(EdgeError):
+    """Settings that can't be used."""
+
+    exit_code = 78
+
+
+class UsageError(EdgeError):
+    """A command called in a way that can't work."""
+
+    exit_code = 2
+
+
+class IntakeError(EdgeError):
+    """A file or folder that can't be taken in."""
+
+
+class NotWholeError(IntakeError):
+    """The file ends before its image does; it may still grow."""
+
+
+class NotAnImageError(IntakeError):
+    """The file will never be an image that can be read here."""
+
+
+class VisionError(EdgeError):
+    """Decoding, models and their bundles."""
+
+
+class ImageError(VisionError):
+    """One image can't be decoded; others are unaffected."""
+
+
+class BundleError(VisionError):
+    """A model bundle is missing, damaged or inconsistent."""
+
+
+class ProviderError(VisionError):
+    """An execution provider failed its self-test."""
+
+
+class StoreError(EdgeError):
+    """The database can't be opened, read or written."""
+
+
+class StoreBusyError(StoreError):
+    """Another instance holds the state folder."""
+
+
+class StoreCorruptError(StoreError):
+    """The database failed its check."""
+
+
+class DeliveryError(EdgeError):
+    """The broker, or what it said."""
+
+
+class ExportError(EdgeError):
+    """Making a bundle on a workstation."""
+
+
+class GateError(ExportError):
+    """A measured floor was not reached; nothing was kept."""

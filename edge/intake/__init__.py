@@ -1,0 +1,1 @@
+"""From a drop folder to whole, dated, identified images."""

@@ -1,0 +1,1 @@
+"""The pure core: observations in, registrations and their change log out."""

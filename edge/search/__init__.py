@@ -1,0 +1,1 @@
+"""Finding what was seen, by text or picture."""

@@ -1,0 +1,1 @@
+"""The daemon: wires the rooms together and owns start, stop and signals."""

@@ -1,0 +1,245 @@
+"""Everything that can be set: frozen models, loaded once and passed down.
+
+TOML first, then environment (``EDGE_MQTT__HOST=...``), then credentials that systemd hands over in
+``$CREDENTIALS_DIRECTORY`` (a file ``mqtt__password``), then what the command line says. Unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from edge.registration.types import ComparedTo, Method, SplitOn
+
+Seconds = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"no time zone called {name!r}; use a name such as Asia/Vladivostok or UTC") from error
+    return name
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return text
+
+
+def _topic_part(text: str) -> str:
+    if not text or set(text) & set("+#/\0") or text.startswith("$"):
+        raise ValueError("must be usable as one level of an MQTT topic: not empty, no + # / and no leading $")
+    return text
+
+
+def _topic(text: str) -> str:
+    for part in text.split("/"):
+        _topic_part(part)
+    return text
+
+
+TimeZone = Annotated[str, AfterValidator(_zone)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+TopicPart = Annotated[str, AfterValidator(_topic_part)]
+Topic = Annotated[str, AfterValidator(_topic)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DeploymentSettings(_Section):
+    """What is known of one camera.
+
+    Attributes:
+        timezone: in which its clock runs; the device's ``intake.timezone`` if not given.
+        clock_offset: seconds to add to what its clock says.
+    """
+
+    timezone: TimeZone | None = None
+    clock_offset: float = 0.0
+
+
+class IntakeSettings(_Section):
+    """How files in the drop folder become images.
+
+    Attributes:
+        deployment_pattern: matched against the path below the drop folder, ``/`` between parts; its
+            group ``deployment`` names the camera. Default: the first folder.
+        default_deployment: for files that the pattern doesn't match.
+        timezone: zone of cameras that don't state one.
+        time_pattern: for files without EXIF time: searched in the file's name, with groups ``year month
+            day hour minute`` and optional ``second``.
+        settle: seconds that size and mtime must stand still; on network mounts ``settle_network``.
+        scan_interval: seconds between full scans; also the polling interval on network mounts.
+        incomplete_after: seconds after which a file that never became whole is set aside.
+        max_pixels: larger images are set aside.
+        max_bytes: larger files are set aside.
+        max_attempts: after so many attempts that ended the process, the image is quarantined.
+        earliest: event times before this year are flagged.
+    """
+
+    deployment_pattern: Pattern = r"^(?P<deployment>[^/]+)/"
+    default_deployment: TopicPart = "camera"
+    timezone: TimeZone = "UTC"
+    time_pattern: Pattern = (
+        r"(?P<year>20\d\d)[-_]?(?P<month>[01]\d)[-_]?(?P<day>[0-3]\d)[-_T ]?"
+        r"(?P<hour>[0-2]\d)[-_:]?(?P<minute>[0-5]\d)(?:[-_:]?(?P<second>[0-5]\d))?"
+    )
+    settle: Seconds = 2.0
+    settle_network: Seconds = 10.0
+    scan_interval: Positive = 60.0
+    incomplete_after: Positive = 6 * 3600.0
+    max_pixels: int = Field(gt=0, default=120_000_000)
+    max_bytes: int = Field(gt=0, default=64 * 1024 * 1024)
+    max_attempts: int = Field(gt=0, default=3)
+    earliest: int = 2010
+    deployments: dict[TopicPart, DeploymentSettings] = Field(default_factory=dict)
+
+    def deployment(self, name: str) -> DeploymentSettings:
+        """Settings of a deployment, the defaults if none are given."""
+        return self.deployments.get(name, DeploymentSettings())
+
+    def zone(self, deployment: str) -> ZoneInfo:
+        """Time zone of a deployment's clock."""
+        return ZoneInfo(self.deployment(deployment).timezone or self.timezone)
+
+
+class VisionSettings(_Section):
+    """Models, and when their word counts.
+
+    Attributes:
+        bundle: name of an installed bundle, or a folder.
+        labels: name of an installed label set, or a TOML or JSON file.
+        providers: ONNX Runtime execution providers, best first; those that are missing are passed over.
+        workers: images in work at once; 0 takes one for each core, at most 4.
+        threads: threads inside one model run.
+        animal, person, vehicle: detection thresholds; the bundle's if not given.
+        floor: probability below which an animal has no label.
+        margin: lead over the second label below which it has none.
+        snapshots: keep a small picture of each image with something in it.
+        snapshot_bytes: at most so large.
+        blur_people: in snapshots.
+    """
+
+    bundle: str = "starter"
+    labels: str = "north-america"
+    providers: tuple[str, ...] = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    workers: int = Field(ge=0, le=64, default=0)
+    threads: int = Field(ge=1, le=64, default=1)
+    animal: float | None = Field(gt=0, lt=1, default=None)
+    person: float | None = Field(gt=0, lt=1, default=None)
+    vehicle: float | None = Field(gt=0, lt=1, default=None)
+    floor: float = Field(ge=0, le=1, default=0.2)
+    margin: float = Field(ge=0, le=1, default=0.02)
+    snapshots: bool = True
+    snapshot_bytes: int = Field(ge=4096, le=262_144, default=65_536)
+    blur_people: bool = True
+
+    def worker_count(self) -> int:
+        """Workers to start on this machine."""
+        return self.workers or min(4, len(os.sched_getaffinity(0)))
+
+
+class RegistrationSettings(_Section):
+    """The rules' options, in seconds.
+
+    Attributes:
+        method, window, gap, split_on, compared_to: as the rules say.
+        allowed_lateness: how far behind the newest image an on-time image may be.
+        idle_close: wall-clock quiet after which a deployment's registrations are closed.
+    """
+
+    method: Method = "windowed"
+    window: Positive = 1800.0
+    gap: Positive = 1800.0
+    split_on: frozenset[SplitOn] = frozenset({"label"})
+    compared_to: ComparedTo = "last_image"
+    allowed_lateness: Seconds = 120.0
+    idle_close: Positive = 2700.0
+
+
+class MqttSettings(_Section):
+    """The broker.
+
+    Attributes:
+        enabled: False keeps every message in the outbox until it is turned on.
+        host, port, tls, ca_file, cert_file, key_file, username, password: where and as whom.
+        prefix: topics begin with this.
+        keepalive: seconds.
+        inflight: messages inside the client at most; the broker may ask for fewer.
+        will_delay: seconds before the will is published.
+        homeassistant: publish discovery; ``homeassistant_prefix`` is its topic.
+        health_interval: seconds between health messages.
+    """
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = Field(gt=0, lt=65536, default=1883)
+    tls: bool = False
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    prefix: Topic = "edge/v1"
+    keepalive: int = Field(ge=5, le=3600, default=30)
+    inflight: int = Field(ge=1, le=20, default=20)
+    will_delay: int = Field(ge=0, default=30)
+    homeassistant: bool = True
+    homeassistant_prefix: Topic = "homeassistant"
+    health_interval: Positive = 60.0
+
+
+class StoreSettings(_Section):
+    """The database.
+
+    Attributes:
+        group_images, group_seconds: a commit holds at most so many images, and waits at most so long.
+        keep_acknowledged: seconds that acknowledged messages are kept for replay.
+        low_water: bytes of free space below which intake pauses.
+        ballast: bytes held back to get out of a full disk.
+    """
+
+    group_images: int = Field(ge=1, default=20)
+    group_seconds: Seconds = 0.2
+    keep_acknowledged: Seconds = 30 * 86400.0
+    low_water: int = Field(ge=0, default=256 * 1024 * 1024)
+    ballast: int = Field(ge=0, default=32 * 1024 * 1024)
+
+
+def _default_device() -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname()) or "edge"
+
+
+class Settings(_Section):
+    """All of it.
+
+    Attributes:
+        device: this machine's name in topics and messages.
+        drop: the folder that cameras write to; it is only ever read.
+        state: the folder with everything that this product writes.
+    """
+
+    device: TopicPart = Field(default_factory=_default_device)
+    drop: Path = Path("/var/lib/edge/drop")
+    state: Path = Path("/var/lib/edge")
+    intake: IntakeSettings = IntakeSettings()
+    vision: VisionSettings = VisionSettings()
+    registration: RegistrationSettings = RegistrationSettings()
+    mqtt: MqttSettings = MqttSettings()
+    store: StoreSettings = StoreSettings()
+
+
+SourceName = Literal["default", "file", "environment", "credential", "command line"]

@@ -1,0 +1,1 @@
+"""One SQLite database, the only state."""

@@ -1,0 +1,120 @@
+"""The tables, and how one version of them becomes the next. Forward only.
+
+``files`` is the ledger: one row for each path ever found in the drop folder, and what became of it.
+``media`` has one row for each image by content. ``observations`` has what the models said of an image by
+kind (animal, person, vehicle, blank); the rows of kind ``animal`` are what registrations are made of.
+A registration's members are the animal observations of its deployment from its first to its last key, so
+membership needs no table of its own. ``outbox`` numbers messages without gaps within an epoch.
+"""
+
+from __future__ import annotations
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+    CREATE TABLE files (
+        folder TEXT NOT NULL,
+        name TEXT NOT NULL,
+        device INTEGER NOT NULL,
+        inode INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN
+            ('attempted', 'processed', 'duplicate', 'incomplete', 'set_aside', 'quarantined', 'ignored')),
+        reason TEXT NOT NULL DEFAULT '',
+        media_id TEXT,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        alone INTEGER NOT NULL DEFAULT 0,
+        first_seen INTEGER NOT NULL,
+        changed INTEGER NOT NULL,
+        PRIMARY KEY (folder, name)
+    ) WITHOUT ROWID;
+    CREATE INDEX files_by_state ON files (state) WHERE state NOT IN ('processed', 'duplicate', 'ignored');
+    CREATE INDEX files_by_media ON files (media_id) WHERE media_id IS NOT NULL;
+
+    CREATE TABLE media (
+        media_id TEXT PRIMARY KEY,
+        file TEXT NOT NULL,
+        deployment TEXT NOT NULL,
+        taken INTEGER NOT NULL,
+        offset_minutes INTEGER NOT NULL,
+        time_source TEXT NOT NULL,
+        clock_ok INTEGER NOT NULL,
+        camera TEXT NOT NULL DEFAULT '',
+        bytes INTEGER NOT NULL,
+        width INTEGER NOT NULL,
+        height INTEGER NOT NULL,
+        detections TEXT NOT NULL,
+        snapshot TEXT NOT NULL DEFAULT '',
+        bundle TEXT NOT NULL,
+        received INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX media_by_time ON media (deployment, taken, media_id);
+
+    CREATE TABLE observations (
+        media_id TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('animal', 'person', 'vehicle', 'blank')),
+        deployment TEXT NOT NULL,
+        t INTEGER NOT NULL,
+        label TEXT,
+        count INTEGER NOT NULL,
+        confidence INTEGER NOT NULL,
+        PRIMARY KEY (media_id, kind)
+    ) WITHOUT ROWID;
+    CREATE INDEX animals ON observations (deployment, t, media_id, label, count, confidence)
+        WHERE kind = 'animal';
+
+    CREATE TABLE embeddings (
+        media_id TEXT NOT NULL,
+        ordinal INTEGER NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('image', 'crop')),
+        box TEXT NOT NULL DEFAULT '',
+        bundle TEXT NOT NULL,
+        vector BLOB NOT NULL,
+        PRIMARY KEY (media_id, ordinal)
+    );
+
+    CREATE TABLE registrations (
+        id TEXT PRIMARY KEY,
+        living INTEGER NOT NULL,
+        deployment TEXT NOT NULL,
+        label TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        first_t INTEGER NOT NULL,
+        first_media TEXT NOT NULL,
+        last_t INTEGER NOT NULL,
+        last_media TEXT NOT NULL,
+        media_count INTEGER NOT NULL,
+        votes TEXT NOT NULL,
+        confidence INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        opened INTEGER NOT NULL,
+        superseded_by TEXT
+    ) WITHOUT ROWID;
+    CREATE INDEX registrations_by_time ON registrations (deployment, first_t, first_media) WHERE living;
+    CREATE INDEX registrations_open ON registrations (deployment) WHERE living AND state = 'open';
+
+    CREATE TABLE deployments (
+        deployment TEXT PRIMARY KEY,
+        watermark INTEGER,
+        newest INTEGER,
+        openings INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID;
+
+    CREATE TABLE outbox (
+        seq INTEGER PRIMARY KEY,
+        deployment TEXT NOT NULL,
+        registration_id TEXT NOT NULL,
+        payload BLOB NOT NULL,
+        state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'acked', 'set_aside')),
+        reason TEXT NOT NULL DEFAULT '',
+        created INTEGER NOT NULL,
+        acked INTEGER
+    );
+    CREATE INDEX outbox_pending ON outbox (seq) WHERE state = 'pending';
+    CREATE INDEX outbox_set_aside ON outbox (seq) WHERE state = 'set_aside';
+    """,
+)
+"""Migration n takes the schema from version n to n + 1 (``PRAGMA user_version``)."""

@@ -1,0 +1,191 @@
+"""What a model bundle says of itself: ``manifest.toml``, read and checked.
+
+A bundle is a folder with everything that vision needs. The manifest names every file with its
+SHA-256, and everything that differs between bundles: sizes, preprocessing, decoder, class map,
+thresholds. The same code runs every bundle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edge.errors import BundleError
+
+MANIFEST = "manifest.toml"
+Kind = Literal["animal", "person", "vehicle"]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Model):
+    """Where weights came from, and under which terms."""
+
+    name: str
+    version: str
+    file: str
+    sha256: Sha256
+    license: str
+    origin: str = ""
+
+
+class ImageInput(_Model):
+    """How pixels enter a graph.
+
+    The runtime resizes to ``width`` x ``height``, arranges as ``layout`` in ``dtype`` and, where
+    ``mean`` and ``std`` are given, computes ``(x - mean) / std`` per RGB channel on values 0 to 255.
+    Without them the graph normalises by itself. Channels are always RGB.
+    """
+
+    name: str
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    layout: Literal["NHWC", "NCHW"]
+    dtype: Literal["uint8", "float32"]
+    resize: Literal["stretch", "letterbox", "crop"] = "stretch"
+    interpolation: Literal["linear", "area", "cubic"] = "linear"
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+
+
+class ModelFile(_Model):
+    """One ONNX file of the bundle."""
+
+    file: str
+    sha256: Sha256
+    opset: int
+    precision: str
+    unquantised: tuple[str, ...] = ()
+    unquantised_why: str = ""
+
+
+class Thresholds(_Model):
+    """Scores from which a detection counts, and the overlap above which two are one."""
+
+    animal: float = Field(gt=0, lt=1)
+    person: float = Field(gt=0, lt=1)
+    vehicle: float = Field(gt=0, lt=1)
+    iou: float = Field(gt=0, le=1)
+
+
+class Detector(ModelFile):
+    """Image to raw heads; ``decoder`` names the pure function that turns them into boxes.
+
+    ``outputs`` maps the decoder's names to the graph's: ``centernet`` wants ``heatmap`` and ``size``,
+    ``yolo-dfl`` ``boxes_<stride>`` and ``scores_<stride>``, ``boxes`` wants ``boxes`` and ``scores``.
+    ``classes`` are the graph's classes in channel order; ``class_map`` gives those that count.
+    """
+
+    input: ImageInput
+    decoder: Literal["centernet", "yolo-dfl", "boxes"]
+    outputs: dict[str, str]
+    stride: int = 4
+    classes: tuple[str, ...]
+    class_map: dict[str, Kind]
+    thresholds: Thresholds
+
+
+class Visual(ModelFile):
+    """Crop to embedding, L2-normalised inside the graph; the batch is dynamic."""
+
+    input: ImageInput
+    output: str
+    dimension: int = Field(gt=0)
+    logit_scale: float = Field(gt=0)
+    crop_margin: float = Field(ge=0, default=0.0)
+
+
+class Text(ModelFile):
+    """Token ids to embedding in the same space, L2-normalised inside the graph."""
+
+    ids: str
+    mask: str
+    output: str
+    tokenizer: str = "tokenizer.json"
+    tokenizer_sha256: Sha256
+    max_tokens: int = Field(gt=0)
+    languages: tuple[str, ...] = ("en",)
+
+
+class Golden(_Model):
+    """The self-test: inputs and fp32 outputs, and how close a provider has to come.
+
+    ``golden.npz`` holds ``<part>.input.<graph input>`` and ``<part>.output.<graph output>`` for the
+    parts ``detector``, ``visual`` and ``text``, at least two different samples each along axis 0.
+    """
+
+    file: str = "golden.npz"
+    sha256: Sha256
+    min_cosine: dict[Literal["detector", "visual", "text"], float]
+
+
+class Manifest(_Model):
+    """The whole of ``manifest.toml``."""
+
+    format: Literal[1] = 1
+    name: str
+    version: str
+    license: str
+    notes: str = ""
+    sources: tuple[Source, ...]
+    detector: Detector
+    visual: Visual
+    text: Text
+    golden: Golden
+
+    def files(self) -> dict[str, str]:
+        """Every file that the manifest vouches for: name -> SHA-256."""
+        return {
+            self.detector.file: self.detector.sha256,
+            self.visual.file: self.visual.sha256,
+            self.text.file: self.text.sha256,
+            self.text.tokenizer: self.text.tokenizer_sha256,
+            self.golden.file: self.golden.sha256,
+        }
+
+
+def load_manifest(bundle: Path) -> Manifest:
+    """Read a bundle's manifest.
+
+    Raises:
+        BundleError: the folder has no manifest, or one that can't be understood.
+    """
+    path = bundle / MANIFEST
+    try:
+        return Manifest.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except FileNotFoundError as error:
+        raise BundleError(
+            "no model bundle here", subject=str(bundle), hint="see `edge models list` for those that are"
+        ) from error
+    except (tomllib.TOMLDecodeError, ValidationError, UnicodeDecodeError) as error:
+        raise BundleError("manifest can't be understood", subject=str(path), hint=str(error)) from error
+
+
+def bundle_sha256(bundle: Path) -> str:
+    """The bundle's identity: SHA-256 of its manifest, which names every file by SHA-256."""
+    return hashlib.sha256((bundle / MANIFEST).read_bytes()).hexdigest()
+
+
+def verify_files(bundle: Path, manifest: Manifest) -> None:
+    """Compare every file of a bundle with its manifest.
+
+    Raises:
+        BundleError: a file is missing or its bytes differ.
+    """
+    for name, expected in manifest.files().items():
+        path = bundle / name
+        if not path.is_file():
+            raise BundleError("file of the bundle is missing", subject=str(path), hint="copy the bundle again")
+        with path.open("rb") as stream:
+            actual = hashlib.file_digest(stream, "sha256").hexdigest()
+        if actual != expected:
+            raise BundleError(
+                "file differs from its manifest", subject=str(path), hint="copy the bundle again"
+            )
