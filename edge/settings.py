@@ -1,7 +1,8 @@
 """Everything that can be set: frozen models, loaded once and passed down.
 
 TOML first, then environment (``EDGE_MQTT__HOST=...``), then credentials that systemd hands over in
-``$CREDENTIALS_DIRECTORY`` (a file ``mqtt__password``), then what the command line says. Unknown keys are errors.
+``$CREDENTIALS_DIRECTORY`` (a file ``mqtt__password``), then what the command line says. Unknown keys are
+errors.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError(f"no time zone called {name!r}; use a name such as Asia/Vladivostok or UTC") from error
+        raise ValueError(
+            f"no time zone called {name!r}; use a name such as Asia/Vladivostok or UTC"
+        ) from error
     return name
 
 

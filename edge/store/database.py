@@ -145,7 +145,9 @@ def open_readonly(state: Path) -> Database:
             "no database here", subject=str(path), hint="`edge run --state DIR` makes one; is --state right?"
         )
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=10.0)
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=10.0
+        )
     except sqlite3.Error as error:
         raise _mapped(error, path) from error
     database = Database(connection, path)

@@ -62,7 +62,8 @@ class SqliteRecord:
     def remove(self, observation: Observation) -> bool:
         """Take one observation off the record; False if it isn't there."""
         rows = self._db.execute(
-            "DELETE FROM observations WHERE media_id = ? AND kind = 'animal' AND deployment = ? AND t = ? RETURNING 1",
+            "DELETE FROM observations WHERE media_id = ? AND kind = 'animal' AND deployment = ? AND t = ? "
+            "RETURNING 1",
             (observation.media_id, observation.deployment, observation.t),
         )
         return bool(rows)
@@ -78,7 +79,8 @@ class SqliteRecord:
     def before(self, deployment: str, key: Key) -> Observation | None:
         """The nearest observation whose key is smaller."""
         row = self._db.one(
-            f"SELECT {_OBSERVATION} {_ANIMALS} AND (t, media_id) < (?, ?) ORDER BY t DESC, media_id DESC LIMIT 1",
+            f"SELECT {_OBSERVATION} {_ANIMALS} AND (t, media_id) < (?, ?) ORDER BY t DESC, media_id DESC "
+            f"LIMIT 1",
             (deployment, *key),
         )
         return Observation(*row) if row else None
@@ -106,7 +108,9 @@ class SqliteRecord:
 
     def max_count(self, deployment: str, first_t: int, last_t: int) -> int:
         """Largest count among observations with ``first_t <= t <= last_t``; 0 if there are none."""
-        row = self._db.one(f"SELECT MAX(count) {_ANIMALS} AND t BETWEEN ? AND ?", (deployment, first_t, last_t))
+        row = self._db.one(
+            f"SELECT MAX(count) {_ANIMALS} AND t BETWEEN ? AND ?", (deployment, first_t, last_t)
+        )
         return int(row[0] or 0) if row else 0
 
     def registrations(self, deployment: str, first: Key, last: Key) -> list[Registration]:
@@ -123,7 +127,8 @@ class SqliteRecord:
         )
         rows += self._db.execute(
             f"SELECT {_REGISTRATION} FROM registrations WHERE living AND deployment = ? "
-            "AND (first_t, first_media) > (?, ?) AND (first_t, first_media) <= (?, ?) ORDER BY first_t, first_media",
+            "AND (first_t, first_media) > (?, ?) AND (first_t, first_media) <= (?, ?) ORDER BY first_t, "
+            "first_media",
             (deployment, *first, *last),
         )
         return [to_registration(row) for row in rows]
@@ -144,7 +149,10 @@ class SqliteRecord:
 
     def is_living(self, registration_id: str) -> bool:
         """Whether the id stands for a registration that is not retracted."""
-        return self._db.one("SELECT 1 FROM registrations WHERE id = ? AND living", (registration_id,)) is not None
+        return (
+            self._db.one("SELECT 1 FROM registrations WHERE id = ? AND living", (registration_id,))
+            is not None
+        )
 
     def put(self, registration: Registration) -> None:
         """Insert or replace a living registration by id."""
@@ -179,8 +187,27 @@ class SqliteRecord:
     def _write(self, r: Registration, *, living: bool) -> None:
         votes = json.dumps(dict(r.votes), separators=(",", ":"))
         self._db.execute(
-            f"INSERT OR REPLACE INTO registrations (living, {_REGISTRATION}) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (living, r.id, r.deployment, r.label, r.count, *r.first, *r.last, r.media_count, votes, r.confidence)
-            + (r.state, r.revision, r.opened, r.superseded_by),
+            f"INSERT INTO registrations (living, {_REGISTRATION}) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+            "living = excluded.living, deployment = excluded.deployment, label = excluded.label, "
+            "count = excluded.count, first_t = excluded.first_t, first_media = excluded.first_media, "
+            "last_t = excluded.last_t, last_media = excluded.last_media, media_count = excluded.media_count, "
+            "votes = excluded.votes, confidence = excluded.confidence, state = excluded.state, "
+            "revision = excluded.revision, opened = excluded.opened, superseded_by = excluded.superseded_by",
+            (
+                living,
+                r.id,
+                r.deployment,
+                r.label,
+                r.count,
+                *r.first,
+                *r.last,
+                r.media_count,
+                votes,
+                r.confidence,
+                r.state,
+                r.revision,
+                r.opened,
+                r.superseded_by,
+            ),
         )

@@ -4,7 +4,8 @@
 ``media`` has one row for each image by content. ``observations`` has what the models said of an image by
 kind (animal, person, vehicle, blank); the rows of kind ``animal`` are what registrations are made of.
 A registration's members are the animal observations of its deployment from its first to its last key, so
-membership needs no table of its own. ``outbox`` numbers messages without gaps within an epoch.
+membership needs no table of its own. ``outbox`` numbers messages without gaps within an epoch; a
+registration's ``change``, ``seq``, ``observed`` and ``bundle`` are those of its newest message.
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ MIGRATIONS: tuple[str, ...] = (
         received INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX media_by_time ON media (deployment, taken, media_id);
+    CREATE INDEX media_bad_clock ON media (deployment, taken, media_id) WHERE NOT clock_ok;
+
+    CREATE TABLE bundles (sha256 TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE labels (label TEXT PRIMARY KEY, scientific_name TEXT NOT NULL) WITHOUT ROWID;
 
     CREATE TABLE observations (
         media_id TEXT NOT NULL,
@@ -91,7 +96,11 @@ MIGRATIONS: tuple[str, ...] = (
         state TEXT NOT NULL,
         revision INTEGER NOT NULL,
         opened INTEGER NOT NULL,
-        superseded_by TEXT
+        superseded_by TEXT,
+        change TEXT NOT NULL DEFAULT '',
+        seq INTEGER NOT NULL DEFAULT 0,
+        observed INTEGER NOT NULL DEFAULT 0,
+        bundle TEXT NOT NULL DEFAULT ''
     ) WITHOUT ROWID;
     CREATE INDEX registrations_by_time ON registrations (deployment, first_t, first_media) WHERE living;
     CREATE INDEX registrations_open ON registrations (deployment) WHERE living AND state = 'open';

@@ -1,0 +1,78 @@
+"""Files beside the database: written so that a power cut leaves the old one, the new one, never half of "
+"one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from edge.errors import StoreBusyError, StoreError
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Temp file, fsync, rename, fsync of the folder.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.tmp")
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.rename(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise StoreError("file can't be written", subject=str(path), hint=str(error)) from error
+
+
+class StateLock:
+    """One daemon for each state folder, by ``flock`` on ``edge.lock`` in it."""
+
+    def __init__(self, state: Path) -> None:
+        self._path = state / "edge.lock"
+        self._file: int | None = None
+
+    def __enter__(self) -> Self:
+        """Take the lock.
+
+        Raises:
+            StoreBusyError: another daemon has it.
+            StoreError: the folder can't be used.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(
+                "state folder can't be used", subject=str(self._path.parent), hint=str(error)
+            ) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._file)
+            self._file = None
+            raise StoreBusyError(
+                "another edge daemon uses this state folder",
+                subject=str(self._path.parent),
+                hint="stop it first, or give this one its own folder with --state",
+            ) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the lock back."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None

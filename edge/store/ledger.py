@@ -1,0 +1,131 @@
+"""The ledger: what became of every path that was found in the drop folder.
+
+An attempt is committed before an image is decoded, so that one that kills the process can't make a crash
+loop. A path that was being worked on when the process died is a *suspect*: it is tried again by itself, and
+only those lonely attempts count towards quarantine, since a power cut must not condemn its bystanders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from edge.store.database import Database
+
+FileState = Literal[
+    "attempted", "processed", "duplicate", "incomplete", "set_aside", "quarantined", "ignored"
+]
+SETTLED: tuple[FileState, ...] = ("processed", "duplicate", "set_aside", "quarantined", "ignored")
+
+
+class Stat(NamedTuple):
+    """What tells one content of a path from another without reading it."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one path.
+
+    Attributes:
+        file: path below the drop folder, ``/`` between parts.
+        stat: the content that this is about.
+        state: what it is now.
+        reason: why, for people; empty where the state says it all.
+        media_id: identity of its content, where it was read.
+    """
+
+    file: str
+    stat: Stat
+    state: FileState
+    reason: str = ""
+    media_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A path that was being worked on when an earlier process ended."""
+
+    file: str
+    stat: Stat
+    alone: int
+
+
+def split(file: str) -> tuple[str, str]:
+    """Folder and name of a path below the drop folder; the folder is "" at the top."""
+    folder, _, name = file.rpartition("/")
+    return folder, name
+
+
+class Ledger:
+    """Reads and writes ``files``."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def known_in(self, folder: str) -> Mapping[str, Stat]:
+        """Names in a folder whose fate is settled, each with the stat for which it is."""
+        rows = self._db.execute(
+            "SELECT name, device, inode, size, mtime_ns FROM files WHERE folder = ? "
+            "AND state IN ('processed', 'duplicate', 'set_aside', 'quarantined', 'ignored')",
+            (folder,),
+        )
+        return {row[0]: Stat(*row[1:]) for row in rows}
+
+    def suspects(self) -> dict[str, Suspect]:
+        """Paths left ``attempted`` by a process that ended without an outcome for them."""
+        rows = self._db.execute(
+            "SELECT folder, name, device, inode, size, mtime_ns, alone FROM files WHERE state = 'attempted'"
+        )
+        found = (Suspect(f"{r[0]}/{r[1]}".lstrip("/"), Stat(*r[2:6]), r[6]) for r in rows)
+        return {suspect.file: suspect for suspect in found}
+
+    def attempt(self, files: Iterable[tuple[str, Stat]], *, now: int, alone: bool = False) -> None:
+        """Commit that these are about to be decoded, in one transaction."""
+        rows = [(*split(file), *stat, int(alone), now, now) for file, stat in files]
+        with self._db.transaction():
+            self._db.execute_many(
+                "INSERT INTO files (folder, name, device, inode, size, mtime_ns, state, attempts, alone, "
+                "first_seen, "
+                "changed) VALUES (?, ?, ?, ?, ?, ?, 'attempted', 1, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+                "attempts = IIF((device, inode, size, mtime_ns) = (excluded.device, excluded.inode, "
+                "excluded.size, "
+                "excluded.mtime_ns), attempts + 1, 1), "
+                "alone = IIF((device, inode, size, mtime_ns) = (excluded.device, excluded.inode, "
+                "excluded.size, "
+                "excluded.mtime_ns), alone + excluded.alone, excluded.alone), "
+                "device = excluded.device, inode = excluded.inode, size = excluded.size, mtime_ns = "
+                "excluded.mtime_ns, "
+                "state = 'attempted', changed = excluded.changed",
+                rows,
+            )
+
+    def settle(self, fates: Iterable[Fate], *, now: int) -> None:
+        """Write what became of paths; joins the caller's transaction where there is one."""
+        rows = [(*split(f.file), *f.stat, f.state, f.reason, f.media_id, now, now) for f in fates]
+        with self._db.transaction():
+            self._db.execute_many(
+                "INSERT INTO files (folder, name, device, inode, size, mtime_ns, state, reason, media_id, "
+                "first_seen, "
+                "changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+                "device = excluded.device, inode = excluded.inode, size = excluded.size, mtime_ns = "
+                "excluded.mtime_ns, "
+                "state = excluded.state, reason = excluded.reason, media_id = excluded.media_id, "
+                "attempts = IIF(excluded.state = 'incomplete', attempts, 0), "
+                "alone = IIF(excluded.state = 'incomplete', alone, 0), changed = excluded.changed",
+                rows,
+            )
+
+    def first_seen(self, file: str) -> int | None:
+        """When a path was first found, ms UTC by the device's clock; None for one never seen."""
+        row = self._db.one("SELECT first_seen FROM files WHERE folder = ? AND name = ?", split(file))
+        return int(row[0]) if row else None
+
+    def counts(self) -> dict[FileState, int]:
+        """Number of paths in each state."""
+        return dict(self._db.execute("SELECT state, COUNT(*) FROM files GROUP BY state"))

@@ -1,0 +1,133 @@
+"""The outbox: messages that were committed with the images that caused them, until they are acknowledged.
+
+``seq`` begins at 1 and grows by one without gaps within an epoch; rows are removed from the front only, once
+they were acknowledged and their time is up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from edge.registration.types import ChangeKind, Registration
+from edge.store.database import Database
+
+
+class Stamp(NamedTuple):
+    """When a change was observed (ms UTC, the device's clock) and with which bundle (SHA-256)."""
+
+    observed: int
+    bundle: str
+
+
+class OutboxRow(NamedTuple):
+    """One message as it is sent."""
+
+    seq: int
+    deployment: str
+    payload: bytes
+
+
+class OutboxCounts(NamedTuple):
+    """Messages by state."""
+
+    pending: int
+    set_aside: int
+    acked: int
+
+
+class Outbox:
+    """Reads and writes ``outbox``."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self.epoch = database.epoch
+
+    def head(self) -> int:
+        """The last number given out; 0 before the first."""
+        row = self._db.one("SELECT MAX(seq) FROM outbox")
+        last = row[0] if row else None
+        return int(last) if last is not None else self._pruned_to()
+
+    def append(
+        self, about: Registration, kind: ChangeKind, build: Callable[[int], bytes], stamp: Stamp
+    ) -> int:
+        """Add the message with the next number, inside the transaction of what caused it; returns the "
+        "number.
+        """
+        seq = self.head() + 1
+        self._db.execute(
+            "INSERT INTO outbox (seq, deployment, registration_id, payload, created) VALUES (?, ?, ?, ?, ?)",
+            (seq, about.deployment, about.id, build(seq), stamp.observed),
+        )
+        self._db.execute(
+            "UPDATE registrations SET change = ?, seq = ?, observed = ?, bundle = ? WHERE id = ?",
+            (kind, seq, stamp.observed, stamp.bundle, about.id),
+        )
+        return seq
+
+    def pending(self, after: int, limit: int) -> list[OutboxRow]:
+        """Messages still to be acknowledged with a number above ``after``, ascending."""
+        rows = self._db.execute(
+            "SELECT seq, deployment, payload FROM outbox INDEXED BY outbox_pending "
+            "WHERE state = 'pending' AND seq > ? ORDER BY seq LIMIT ?",
+            (after, limit),
+        )
+        return [OutboxRow(*row) for row in rows]
+
+    def range(self, first: int, last: int) -> list[OutboxRow]:
+        """Messages from ``first`` to ``last`` in any state, ascending: a replay."""
+        rows = self._db.execute(
+            "SELECT seq, deployment, payload FROM outbox WHERE seq BETWEEN ? AND ? ORDER BY seq",
+            (first, last),
+        )
+        return [OutboxRow(*row) for row in rows]
+
+    def acknowledge(self, seqs: Sequence[int], *, now: int = 0) -> None:
+        """Mark messages as taken by the broker, in one durable transaction."""
+        with self._db.transaction():
+            self._db.execute_many(
+                "UPDATE outbox SET state = 'acked', reason = '', acked = ? WHERE seq = ?",
+                [(now, s) for s in seqs],
+            )
+
+    def set_aside(self, seq: int, reason: str) -> None:
+        """Take a message that the broker refuses out of the line."""
+        with self._db.transaction():
+            self._db.execute("UPDATE outbox SET state = 'set_aside', reason = ? WHERE seq = ?", (reason, seq))
+
+    def retry(self, seqs: Sequence[int]) -> None:
+        """Put messages that were set aside back in line."""
+        with self._db.transaction():
+            self._db.execute_many(
+                "UPDATE outbox SET state = 'pending', reason = '' WHERE seq = ? AND state = 'set_aside'",
+                [(s,) for s in seqs],
+            )
+
+    def counts(self) -> OutboxCounts:
+        """Messages by state; the partial indexes make this cheap while few are waiting."""
+        pending, aside, total = self._db.execute(
+            "SELECT (SELECT COUNT(*) FROM outbox INDEXED BY outbox_pending WHERE state = 'pending'), "
+            "(SELECT COUNT(*) FROM outbox INDEXED BY outbox_set_aside WHERE state = 'set_aside'), "
+            "(SELECT COUNT(*) FROM outbox)"
+        )[0]
+        return OutboxCounts(pending, aside, total - pending - aside)
+
+    def prune(self, before: int) -> int:
+        """Remove acknowledged messages from the front that were acknowledged before a time; returns how "
+        "many.
+        """
+        with self._db.transaction():
+            row = self._db.one(
+                "SELECT MIN(seq) FROM outbox WHERE state != 'acked' OR acked IS NULL OR acked >= ?", (before,)
+            )
+            keep_from = row[0] if row and row[0] is not None else self.head() + 1
+            self._db.execute(
+                "INSERT INTO meta VALUES ('pruned_to', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+                (str(keep_from - 1),),
+            )
+            return len(self._db.execute("DELETE FROM outbox WHERE seq < ? RETURNING seq", (keep_from,)))
+
+    def _pruned_to(self) -> int:
+        row = self._db.one("SELECT value FROM meta WHERE key = 'pruned_to'")
+        return int(row[0]) if row else 0
