@@ -1,6 +1,4 @@
-"""Files beside the database: written so that a power cut leaves the old one, the new one, never half of "
-"one.
-"""
+"""Files beside the database: after a power cut there is the old one or the new one, never half of one."""
 
 from __future__ import annotations
 

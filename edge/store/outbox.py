@@ -52,9 +52,7 @@ class Outbox:
     def append(
         self, about: Registration, kind: ChangeKind, build: Callable[[int], bytes], stamp: Stamp
     ) -> int:
-        """Add the message with the next number, inside the transaction of what caused it; returns the "
-        "number.
-        """
+        """Add the message with the next number, inside the transaction of what caused it."""
         seq = self.head() + 1
         self._db.execute(
             "INSERT INTO outbox (seq, deployment, registration_id, payload, created) VALUES (?, ?, ?, ?, ?)",
@@ -114,9 +112,7 @@ class Outbox:
         return OutboxCounts(pending, aside, total - pending - aside)
 
     def prune(self, before: int) -> int:
-        """Remove acknowledged messages from the front that were acknowledged before a time; returns how "
-        "many.
-        """
+        """Remove messages from the front, acknowledged before a time; returns how many."""
         with self._db.transaction():
             row = self._db.one(
                 "SELECT MIN(seq) FROM outbox WHERE state != 'acked' OR acked IS NULL OR acked >= ?", (before,)

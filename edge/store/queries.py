@@ -91,8 +91,8 @@ def members(database: Database, registration: Registration, *, shown: int = 20) 
         values,
     )
     found = [
-        Member(*row[:6], detections=decode_detections(row[6]), time_source=row[7], clock_ok=bool(row[8]))
-        for row in rows
+        Member(media_id, file, taken, offset, label, count, decode_detections(detections), source, bool(ok))
+        for media_id, file, taken, offset, label, count, detections, source, ok in rows
     ]
     return sorted(found, key=lambda m: (m.taken, m.media_id))
 
@@ -139,9 +139,7 @@ def registrations(database: Database, wanted: Filter | None = None) -> Iterator[
 def files(
     database: Database, *, state: str | None = None, wanted: Filter | None = None
 ) -> Iterator[FileReport]:
-    """Every path ever found, by name, with what was seen in it (the animal first, then person, vehicle, "
-    "blank).
-    """
+    """Every path ever found, by name, with what was seen in it: animal, else person, vehicle, blank."""
     wanted = wanted or Filter()
     rows = database.execute(
         "SELECT IIF(f.folder = '', f.name, f.folder || '/' || f.name) AS file, f.state, f.reason, "
