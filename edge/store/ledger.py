@@ -1,8 +1,8 @@
 """The ledger: what became of every path that was found in the drop folder.
 
 An attempt is committed before an image is decoded, so that one that kills the process can't make a crash
-loop. A path that was being worked on when the process died is a *suspect*: it is tried again by itself, and
-only those lonely attempts count towards quarantine, since a power cut must not condemn its bystanders.
+loop. A path that was being worked on when the process died is a *suspect*: it is tried again by itself, since
+a power cut must not condemn its bystanders.
 """
 
 from __future__ import annotations
@@ -28,6 +28,15 @@ class Stat(NamedTuple):
     mtime_ns: int
 
 
+_COLUMNS = "folder, name, device, inode, size, mtime_ns"
+_SAME_STAT = (
+    "(device, inode, size, mtime_ns) = (excluded.device, excluded.inode, excluded.size, excluded.mtime_ns)"
+)
+_TAKE_STAT = (
+    "device = excluded.device, inode = excluded.inode, size = excluded.size, mtime_ns = excluded.mtime_ns"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Fate:
     """What became of one path.
@@ -49,11 +58,11 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A path that was being worked on when an earlier process ended."""
+    """A path that was being worked on when an earlier process ended, so many times in a row."""
 
     file: str
     stat: Stat
-    alone: int
+    attempts: int
 
 
 def split(file: str) -> tuple[str, str]:
@@ -80,29 +89,30 @@ class Ledger:
     def suspects(self) -> dict[str, Suspect]:
         """Paths left ``attempted`` by a process that ended without an outcome for them."""
         rows = self._db.execute(
-            "SELECT folder, name, device, inode, size, mtime_ns, alone FROM files WHERE state = 'attempted'"
+            "SELECT folder, name, device, inode, size, mtime_ns, attempts FROM files "
+            "WHERE state = 'attempted' AND attempts > 0"
         )
         found = (Suspect(f"{r[0]}/{r[1]}".lstrip("/"), Stat(*r[2:6]), r[6]) for r in rows)
         return {suspect.file: suspect for suspect in found}
 
-    def attempt(self, files: Iterable[tuple[str, Stat]], *, now: int, alone: bool = False) -> None:
+    def attempt(self, files: Iterable[tuple[str, Stat]], *, now: int) -> None:
         """Commit that these are about to be decoded, in one transaction."""
-        rows = [(*split(file), *stat, int(alone), now, now) for file, stat in files]
+        rows = [(*split(file), *stat, now, now) for file, stat in files]
         with self._db.transaction():
             self._db.execute_many(
-                "INSERT INTO files (folder, name, device, inode, size, mtime_ns, state, attempts, alone, "
-                "first_seen, "
-                "changed) VALUES (?, ?, ?, ?, ?, ?, 'attempted', 1, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-                "attempts = IIF((device, inode, size, mtime_ns) = (excluded.device, excluded.inode, "
-                "excluded.size, "
-                "excluded.mtime_ns), attempts + 1, 1), "
-                "alone = IIF((device, inode, size, mtime_ns) = (excluded.device, excluded.inode, "
-                "excluded.size, "
-                "excluded.mtime_ns), alone + excluded.alone, excluded.alone), "
-                "device = excluded.device, inode = excluded.inode, size = excluded.size, mtime_ns = "
-                "excluded.mtime_ns, "
+                f"INSERT INTO files ({_COLUMNS}, state, attempts, first_seen, changed) "
+                "VALUES (?, ?, ?, ?, ?, ?, 'attempted', 1, ?, ?) ON CONFLICT DO UPDATE SET "
+                f"attempts = IIF({_SAME_STAT}, attempts + 1, 1), {_TAKE_STAT}, "
                 "state = 'attempted', changed = excluded.changed",
                 rows,
+            )
+
+    def release(self, files: Iterable[str]) -> None:
+        """Take back attempts that never began, at an orderly stop."""
+        with self._db.transaction():
+            self._db.execute_many(
+                "UPDATE files SET attempts = attempts - 1 WHERE folder = ? AND name = ? AND state = 'attempted'",
+                [split(file) for file in files],
             )
 
     def settle(self, fates: Iterable[Fate], *, now: int) -> None:
@@ -110,14 +120,10 @@ class Ledger:
         rows = [(*split(f.file), *f.stat, f.state, f.reason, f.media_id, now, now) for f in fates]
         with self._db.transaction():
             self._db.execute_many(
-                "INSERT INTO files (folder, name, device, inode, size, mtime_ns, state, reason, media_id, "
-                "first_seen, "
-                "changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-                "device = excluded.device, inode = excluded.inode, size = excluded.size, mtime_ns = "
-                "excluded.mtime_ns, "
-                "state = excluded.state, reason = excluded.reason, media_id = excluded.media_id, "
-                "attempts = IIF(excluded.state = 'incomplete', attempts, 0), "
-                "alone = IIF(excluded.state = 'incomplete', alone, 0), changed = excluded.changed",
+                f"INSERT INTO files ({_COLUMNS}, state, reason, media_id, first_seen, changed) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+                f"attempts = 0, {_TAKE_STAT}, state = excluded.state, reason = excluded.reason, "
+                "media_id = excluded.media_id, changed = excluded.changed",
                 rows,
             )
 

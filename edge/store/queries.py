@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from edge.registration.types import Registration
+from edge.registration.types import ChangeKind, Registration
 from edge.store.database import Database
 from edge.store.media import Detected, decode_detections
 from edge.store.record import REGISTRATION_COLUMNS, to_registration
@@ -28,14 +28,14 @@ class Member:
     label: str | None
     count: int
     detections: tuple[Detected, ...]
-    time_source: str
+    time_source: Literal["exif", "filename", "mtime"]
     clock_ok: bool
 
 
 class Emitted(NamedTuple):
     """The newest message about a registration: what it said, its number, when, and the bundle it named."""
 
-    change: str
+    change: ChangeKind
     seq: int
     observed: int
     bundle_sha256: str

@@ -26,7 +26,6 @@ MIGRATIONS: tuple[str, ...] = (
         reason TEXT NOT NULL DEFAULT '',
         media_id TEXT,
         attempts INTEGER NOT NULL DEFAULT 0,
-        alone INTEGER NOT NULL DEFAULT 0,
         first_seen INTEGER NOT NULL,
         changed INTEGER NOT NULL,
         PRIMARY KEY (folder, name)

@@ -1,0 +1,140 @@
+"""From files that stood still to tickets: dated, in order of event time, attempts committed first."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from edge.intake.examine import examine
+from edge.intake.names import classify_name
+from edge.intake.numbering import Numbering
+from edge.intake.types import Candidate, Examined, GoneError
+from edge.service.looker import settled
+from edge.service.pending import PendingTimes
+from edge.service.pipeline import Pipeline
+from edge.service.work import Outcome, now_ms
+from edge.settings import IntakeSettings
+from edge.store.ledger import Fate, Ledger, Stat, Suspect
+
+GROUP = 12
+"""Files under way at once at most: bystanders of a crash, so few; one commit for about half as many."""
+
+
+class Source(Protocol):
+    """Where files come from."""
+
+    def take(self, timeout: float) -> list[Candidate]:
+        """Files that stood still, waiting for the first at most ``timeout`` seconds."""
+        ...
+
+
+class Feeder:
+    """Keeps the backlog, sorted by event time, and issues from it. Used from one thread."""
+
+    def __init__(
+        self,
+        source: Source,
+        pipeline: Pipeline,
+        pending: PendingTimes,
+        ledger: Ledger,
+        settings: IntakeSettings,
+        *,
+        survives: Callable[[Examined], bool],
+        may_issue: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Feed a pipeline.
+
+        Args:
+            source: of files.
+            pipeline: where tickets go.
+            pending: told of every event time found.
+            ledger: attempts are committed there.
+            settings: of intake.
+            survives: tries a file in a process of its own; False if that process died.
+            may_issue: False while intake has to pause, such as on a full disk.
+        """
+        self._source = source
+        self._pipeline = pipeline
+        self._pending = pending
+        self._ledger = ledger
+        self._settings = settings
+        self._survives = survives
+        self._may_issue = may_issue
+        self._numbering = Numbering()
+        self._backlog: list[tuple[tuple[int, int, str], int, Examined]] = []
+        self._tie = itertools.count()
+        self._suspects = ledger.suspects()
+        self.found = 0
+
+    @property
+    def backlog(self) -> int:
+        """Files dated and waiting for a worker."""
+        return len(self._backlog)
+
+    def step(self) -> None:
+        """Take what came, issue what there is room for; returns within about half a second."""
+        waiting = bool(self._backlog) and self._may_issue()
+        self._collect(self._source.take(0.0 if waiting else 0.3))
+        if not self._backlog or not self._may_issue():
+            return
+        if self._suspect(self._backlog[0][2]):
+            if self._pipeline.wait_below(1, timeout=0.3):
+                self._issue_alone()
+        elif self._pipeline.wait_below(GROUP // 2 + 1, timeout=0.3):
+            self._issue_group(GROUP - self._pipeline.in_flight)
+
+    def _collect(self, candidates: Iterable[Candidate]) -> None:
+        examined = []
+        for candidate in candidates:
+            self.found += 1
+            reason = classify_name(candidate.file)
+            if reason is not None:
+                self._pipeline.pass_by(Outcome(Fate(candidate.file, Stat(*candidate.stat), "ignored", reason)))
+                continue
+            try:
+                examined.append(examine(candidate, self._settings, now_ms()))
+            except GoneError:
+                self.found -= 1
+        for image in self._numbering.judge(examined):
+            heapq.heappush(self._backlog, (image.order, next(self._tie), image))
+            self._pending.add(image.deployment, image.taken_ms)
+
+    def _issue_group(self, room: int) -> None:
+        group: list[Examined] = []
+        while self._backlog and len(group) < room and not self._suspect(self._backlog[0][2]):
+            group.append(heapq.heappop(self._backlog)[2])
+        self._attempt(group)
+        for examined in group:
+            self._pipeline.issue(examined)
+
+    def _issue_alone(self) -> None:
+        """Try a file again that was under way when a process died; three such deaths condemn it.
+
+        From the last chance on it is looked at in a process of its own first, so that what ends it there
+        is its own doing, and a power cut isn't counted against it.
+        """
+        examined = heapq.heappop(self._backlog)[2]
+        suspect = self._suspects.pop(examined.candidate.file)
+        self._attempt([examined])
+        last_chance = suspect.attempts + 1 >= self._settings.max_attempts
+        if last_chance and not self._survives(examined):
+            reason = f"ended the process that looked at it, {suspect.attempts + 1} times in a row"
+            self._pipeline.pass_by(settled(examined, "quarantined", reason))
+        else:
+            self._pipeline.issue(examined)
+        self._pipeline.wait_below(1, timeout=self._patience)
+
+    def _attempt(self, group: Iterable[Examined]) -> None:
+        files = [(e.candidate.file, Stat(*e.candidate.stat)) for e in group]
+        self._ledger.attempt(files, now=now_ms())
+
+    def _suspect(self, examined: Examined) -> Suspect | None:
+        suspect = self._suspects.get(examined.candidate.file)
+        stat = examined.candidate.stat
+        if suspect and (suspect.stat.size, suspect.stat.mtime_ns) == (stat.size, stat.mtime_ns):
+            return suspect
+        return None
+
+    _patience = 30.0

@@ -1,0 +1,143 @@
+"""One file through whole-check and vision to its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from edge.errors import ImageError, NotAnImageError, NotWholeError
+from edge.intake.types import Examined, GoneError, Loaded
+from edge.intake.whole import load
+from edge.registration.types import Observation
+from edge.service.work import Outcome, now_ms
+from edge.settings import IntakeSettings
+from edge.store.files import write_durably
+from edge.store.ledger import Fate, FileState, Stat
+from edge.store.media import Box, Detected, Embedded, MediaRow, Other
+from edge.vision.sight import Detection, Sight
+
+_PARTS_PER_MILLION = 1_000_000
+
+
+class Eyes(Protocol):
+    """What the daemon needs of vision."""
+
+    def see(self, data: bytes, max_pixels: int) -> Sight:
+        """Look at one JPEG."""
+        ...
+
+
+class Looker:
+    """Turns examined files into outcomes. Thread-safe if its eyes are."""
+
+    def __init__(
+        self,
+        eyes: Eyes,
+        bundle: str,
+        settings: IntakeSettings,
+        *,
+        state: Path,
+        has_media: Callable[[str], bool],
+    ) -> None:
+        """Use these eyes.
+
+        Args:
+            eyes: vision.
+            bundle: SHA-256 of its bundle.
+            settings: limits.
+            state: the state folder; snapshots go below it.
+            has_media: whether an image with this content is on record.
+        """
+        self._eyes = eyes
+        self._bundle = bundle
+        self._settings = settings
+        self._state = state
+        self._has_media = has_media
+
+    def look(self, examined: Examined) -> Outcome:
+        """What becomes of one file.
+
+        A file that isn't whole may still grow; one that is damaged in the middle may be an upload that
+        reserved its space first. Both are tried again when they change.
+        """
+        try:
+            loaded = load(examined.candidate, self._settings)
+            if self._has_media(loaded.media_id):
+                return settled(examined, "duplicate", "same content as an image seen before", loaded.media_id)
+            sight = self._eyes.see(loaded.data, self._settings.max_pixels)
+        except GoneError as error:
+            return settled(examined, "ignored", str(error))
+        except NotAnImageError as error:
+            return settled(examined, "set_aside", error.what)
+        except (NotWholeError, ImageError) as error:
+            return settled(examined, "incomplete", error.what)
+        return self._seen(examined, loaded, sight)
+
+    def _seen(self, examined: Examined, loaded: Loaded, sight: Sight) -> Outcome:
+        media = MediaRow(
+            media_id=loaded.media_id,
+            file=examined.candidate.file,
+            deployment=examined.deployment,
+            taken=examined.taken_ms,
+            offset_minutes=examined.offset_minutes,
+            time_source=examined.time_source,
+            clock_ok=examined.clock_ok,
+            size=len(loaded.data),
+            width=sight.width,
+            height=sight.height,
+            bundle=self._bundle,
+            received=now_ms(),
+            camera=" ".join(part for part in examined.camera if part),
+            detections=tuple(_detected(d) for d in sight.detections),
+            snapshot=self._keep_snapshot(loaded.media_id, sight.snapshot),
+            embeddings=tuple(
+                Embedded(e.kind, e.vector.astype("<f2").tobytes(), Box(*e.box) if e.box else None)
+                for e in sight.embeddings
+            ),
+        )
+        reason = "; ".join(examined.notes)
+        outcome = settled(examined, "processed", reason, loaded.media_id)
+        return Outcome(outcome.fate, examined, media, _others(sight), _observation(examined, loaded, sight))
+
+    def _keep_snapshot(self, media_id: str, snapshot: bytes | None) -> str:
+        if snapshot is None:
+            return ""
+        digest = media_id.removeprefix("sha256:")
+        name = f"snapshots/{digest[:2]}/{digest}.jpg"
+        write_durably(self._state / name, snapshot)
+        return name
+
+
+def settled(examined: Examined, state: FileState, reason: str, media_id: str | None = None) -> Outcome:
+    """An outcome without an image."""
+    candidate = examined.candidate
+    return Outcome(Fate(candidate.file, Stat(*candidate.stat), state, reason, media_id), examined)
+
+
+def _detected(d: Detection) -> Detected:
+    return Detected(d.kind, Box(*d.box), d.score, d.label, d.label_score)
+
+
+def _observation(examined: Examined, loaded: Loaded, sight: Sight) -> Observation | None:
+    if not sight.count:
+        return None
+    return Observation(
+        deployment=examined.deployment,
+        media_id=loaded.media_id,
+        t=examined.taken_ms,
+        label=sight.label,
+        count=sight.count,
+        confidence=sight.confidence,
+    )
+
+
+def _others(sight: Sight) -> tuple[Other, ...]:
+    found = []
+    for kind in ("person", "vehicle"):
+        scores = [d.score for d in sight.detections if d.kind == kind]
+        if scores:
+            found.append(Other(kind, len(scores), round(max(scores) * _PARTS_PER_MILLION)))
+    if not sight.detections:
+        found.append(Other("blank", 0, 0))
+    return tuple(found)

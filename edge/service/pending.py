@@ -1,0 +1,56 @@
+"""Event times of files that were found and not yet processed, by deployment.
+
+A deployment's watermark must not pass the oldest of them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+
+class PendingTimes:
+    """Thread-safe. ``add`` and ``done`` cost O(log n), ``oldest`` O(1) amortised."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._heaps: dict[str, list[int]] = {}
+        self._gone: dict[str, Counter[int]] = {}
+
+    def add(self, deployment: str, t: int) -> None:
+        """A file with this event time (ms UTC) was found."""
+        with self._lock:
+            heapq.heappush(self._heaps.setdefault(deployment, []), t)
+            self._gone.setdefault(deployment, Counter())
+
+    def done(self, deployment: str, t: int) -> None:
+        """One file with this event time has an outcome on record."""
+        with self._lock:
+            self._gone[deployment][t] += 1
+
+    @contextmanager
+    def leaving(self, files: Sequence[tuple[str, int]]) -> Iterator[None]:
+        """Within the block these (deployment, event time) don't count; they come back if it raises."""
+        for deployment, t in files:
+            self.done(deployment, t)
+        try:
+            yield
+        except BaseException:
+            for deployment, t in files:
+                self.add(deployment, t)
+            raise
+
+    def oldest(self, deployment: str) -> int | None:
+        """Smallest event time still pending, ms UTC, or None."""
+        with self._lock:
+            heap = self._heaps.get(deployment, [])
+            gone = self._gone.get(deployment, Counter())
+            while heap and gone[heap[0]]:
+                t = heapq.heappop(heap)
+                gone[t] -= 1
+                if not gone[t]:
+                    del gone[t]
+            return heap[0] if heap else None

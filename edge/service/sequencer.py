@@ -1,0 +1,48 @@
+"""Outcomes back in the order in which their work was given out, however the workers finish."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Sequencer(Generic[T]):
+    """A buffer that hands out results 0, 1, 2, ... in order. Thread-safe, one reader."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._condition = threading.Condition()
+        self._waiting: dict[int, T] = {}
+        self._next = 0
+        self._clock = clock
+
+    def put(self, number: int, result: T) -> None:
+        """Give the result of piece ``number``."""
+        with self._condition:
+            self._waiting[number] = result
+            self._condition.notify()
+
+    def take(self, limit: int, wait: float, linger: float) -> list[T]:
+        """Next results in order, at most ``limit``.
+
+        Waits at most ``wait`` seconds for the first, then ``linger`` seconds for company.
+        """
+        with self._condition:
+            if not self._condition.wait_for(lambda: self._next in self._waiting, timeout=wait):
+                return []
+            deadline = self._clock() + linger
+            while self._ready() < limit and (left := deadline - self._clock()) > 0:
+                self._condition.wait(left)
+            number = min(limit, self._ready())
+            taken = [self._waiting.pop(n) for n in range(self._next, self._next + number)]
+            self._next += number
+            return taken
+
+    def _ready(self) -> int:
+        number = 0
+        while self._next + number in self._waiting:
+            number += 1
+        return number
