@@ -180,12 +180,21 @@ def verify_files(bundle: Path, manifest: Manifest) -> None:
         BundleError: a file is missing or its bytes differ.
     """
     for name, expected in manifest.files().items():
-        path = bundle / name
-        if not path.is_file():
-            raise BundleError("file of the bundle is missing", subject=str(path), hint="copy the bundle again")
+        verify_file(bundle / name, expected)
+
+
+def verify_file(path: Path, expected: str) -> None:
+    """Compare one file with the SHA-256 (hex) that its manifest gives.
+
+    Raises:
+        BundleError: it is missing, can't be read, or its bytes differ.
+    """
+    try:
         with path.open("rb") as stream:
             actual = hashlib.file_digest(stream, "sha256").hexdigest()
-        if actual != expected:
-            raise BundleError(
-                "file differs from its manifest", subject=str(path), hint="copy the bundle again"
-            )
+    except OSError as error:
+        raise BundleError(
+            "file of the bundle can't be read", subject=str(path), hint=error.strerror or ""
+        ) from error
+    if actual != expected:
+        raise BundleError("file differs from its manifest", subject=str(path), hint="copy the bundle again")

@@ -1,0 +1,208 @@
+"""Raw heads of detectors to candidate boxes: pure functions behind one signature.
+
+===============  ==============================================================================
+``centernet``    Zhou et al., "Objects as Points" (2019): local maxima of a heat map
+``yolo-dfl``     YOLOv8, YOLO11: per stride class logits and Li et al.'s "Generalized Focal Loss"
+                 (2020) distributions over distances
+``boxes``        graphs that decode by themselves: boxes and scores
+===============  ==============================================================================
+
+A camera trap asks for a kind (animal, person, vehicle), not for one of COCO's classes, so a position's
+score for a kind is the best of the kind's classes. That also makes suppression agnostic of class within a
+kind: a jaguar that is a little dog and a little cat is one animal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import BundleError
+from edge.vision.boxes import Boxes, Scores
+from edge.vision.manifest import Detector, Kind
+
+KINDS: Final[tuple[Kind, ...]] = ("animal", "person", "vehicle")
+Outputs = Mapping[str, npt.NDArray[Any]]
+Kinds = npt.NDArray[np.int8]
+_BINS: Final = 16  # of a YOLO head's distribution over one distance
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a decoder has to know of a graph.
+
+    Attributes:
+        width, height: of the graph's input, pixels.
+        stride: input pixels per cell of the heat map.
+        channels: per kind, the class channels that mean it.
+        thresholds: per kind, the score from which a box is a candidate, 0 to 1.
+    """
+
+    width: int
+    height: int
+    stride: int
+    channels: tuple[tuple[int, ...], ...]
+    thresholds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Boxes above their kind's threshold, before suppression.
+
+    Attributes:
+        boxes: (n, 4) float32, left, top, right, bottom, input pixels, may reach outside.
+        scores: (n,) float32, 0 to 1.
+        kinds: (n,) int8, index into :data:`KINDS`.
+    """
+
+    boxes: Boxes
+    scores: Scores
+    kinds: Kinds
+
+
+class Decoder(Protocol):
+    """Raw outputs of one image, by the names that the decoder gives them, to candidates."""
+
+    def __call__(self, outputs: Outputs, head: Head) -> Candidates: ...  # noqa: D102
+
+
+def head_of(detector: Detector, thresholds: Mapping[Kind, float]) -> Head:
+    """What the manifest says of a detector, in the decoder's terms.
+
+    Raises:
+        BundleError: the class map names a class that the graph doesn't have.
+    """
+    unknown = sorted(set(detector.class_map) - set(detector.classes))
+    if unknown:
+        raise BundleError("class map names classes that aren't the detector's", subject=", ".join(unknown))
+    channels = tuple(
+        tuple(i for i, name in enumerate(detector.classes) if detector.class_map.get(name) == kind)
+        for kind in KINDS
+    )
+    limits = tuple(thresholds[kind] for kind in KINDS)
+    return Head(detector.input.width, detector.input.height, detector.stride, channels, limits)
+
+
+def decoder_of(detector: Detector) -> Decoder:
+    """The function that the manifest names.
+
+    Raises:
+        BundleError: the manifest doesn't name the outputs that this decoder reads.
+    """
+    required = {"centernet": {"heatmap", "size"}, "boxes": {"boxes", "scores"}, "yolo-dfl": set[str]()}
+    missing = required[detector.decoder] - set(detector.outputs)
+    if detector.decoder == "yolo-dfl" and not _strides(detector.outputs):
+        missing = {"boxes_<stride>", "scores_<stride>"}
+    if missing:
+        raise BundleError(
+            f"decoder {detector.decoder} lacks outputs in the manifest", subject=", ".join(sorted(missing))
+        )
+    return _DECODERS[detector.decoder]
+
+
+def centernet(outputs: Outputs, head: Head) -> Candidates:
+    """Local maxima of a heat map, each with distances to the four sides of its box.
+
+    ``heatmap`` (1, classes, h, w) after the sigmoid; ``size`` (1, 4, h, w): left, top, right, bottom in
+    input pixels from the cell's origin. A maximum is a cell that no neighbour of its 3 x 3 exceeds.
+    """
+    heat, size = outputs["heatmap"][0], outputs["size"][0]
+    found = []
+    for kind, (channels, threshold) in enumerate(zip(head.channels, head.thresholds, strict=True)):
+        score = _best(heat, channels)
+        rows, columns = np.nonzero((score >= threshold) & (score >= _neighbours(score)))
+        x, y = columns * head.stride, rows * head.stride
+        left, top, right, bottom = size[:, rows, columns]
+        boxes = np.stack([x - left, y - top, x + right, y + bottom], 1)
+        found.append(_candidates(boxes, score[rows, columns], kind))
+    return _joined(found)
+
+
+def yolo_dfl(outputs: Outputs, head: Head) -> Candidates:
+    """Heads cut off before their decode.
+
+    Per stride ``boxes_<stride>`` (1, 4 * 16, h, w): logits of distributions over the distances left, top,
+    right, bottom from the cell's centre, in strides; ``scores_<stride>`` (1, classes, h, w): logits.
+    Only the few cells above the threshold get a softmax: nearly all of the work is not done.
+    """
+    found = []
+    for stride in _strides(outputs):
+        logits, distances = outputs[f"scores_{stride}"][0], outputs[f"boxes_{stride}"][0]
+        for kind, (channels, threshold) in enumerate(zip(head.channels, head.thresholds, strict=True)):
+            logit = _best(logits, channels)
+            rows, columns = np.nonzero(logit >= np.log(threshold / (1 - threshold)))
+            sides = _expected(distances[:, rows, columns]) * stride
+            x, y = (columns + 0.5) * stride, (rows + 0.5) * stride
+            boxes = np.stack([x - sides[0], y - sides[1], x + sides[2], y + sides[3]], 1)
+            found.append(_candidates(boxes, 1 / (1 + np.exp(-logit[rows, columns])), kind))
+    return _joined(found)
+
+
+def plain_boxes(outputs: Outputs, head: Head) -> Candidates:
+    """Outputs that are decoded already.
+
+    ``boxes`` (1, n, 4) left, top, right, bottom in input pixels; ``scores`` (1, n, classes), 0 to 1.
+    """
+    boxes, scores = outputs["boxes"][0], outputs["scores"][0].T
+    found = []
+    for kind, (channels, threshold) in enumerate(zip(head.channels, head.thresholds, strict=True)):
+        score = _best(scores, channels)
+        (keep,) = np.nonzero(score >= threshold)
+        found.append(_candidates(boxes[keep], score[keep], kind))
+    return _joined(found)
+
+
+_DECODERS: Final[Mapping[str, Decoder]] = {
+    "centernet": centernet,
+    "yolo-dfl": yolo_dfl,
+    "boxes": plain_boxes,
+}
+
+
+def _strides(names: Mapping[str, Any]) -> list[int]:
+    scores = {int(name[7:]) for name in names if name.startswith("scores_") and name[7:].isdigit()}
+    return sorted(stride for stride in scores if f"boxes_{stride}" in names)
+
+
+def _best(values: npt.NDArray[Any], channels: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    if not channels:
+        return np.full(values.shape[1:], -np.inf, np.float32)
+    best: npt.NDArray[np.float32] = values[channels[0]].astype(np.float32)
+    for channel in channels[1:]:
+        np.maximum(best, values[channel], out=best)
+    return best
+
+
+def _neighbours(score: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    # Dilation with a 3 x 3 rectangle is the largest of the neighbourhood; outside counts as smallest.
+    return np.asarray(cv2.dilate(score, np.ones((3, 3), np.uint8)), np.float32)
+
+
+def _expected(logits: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Means of distributions given as logits: (4 * bins, n) to (4, n)."""
+    grouped = logits.astype(np.float32).reshape(4, _BINS, -1)
+    weights = np.exp(grouped - grouped.max(1, keepdims=True))
+    total = np.einsum("sbn,b->sn", weights, np.arange(_BINS, dtype=np.float32))
+    mean: npt.NDArray[np.float32] = total / weights.sum(1)
+    return mean
+
+
+def _candidates(boxes: npt.NDArray[Any], scores: npt.NDArray[Any], kind: int) -> Candidates:
+    return Candidates(
+        boxes.reshape(-1, 4).astype(np.float32),
+        scores.astype(np.float32),
+        np.full(len(scores), kind, np.int8),
+    )
+
+
+def _joined(found: list[Candidates]) -> Candidates:
+    return Candidates(
+        np.concatenate([c.boxes for c in found]),
+        np.concatenate([c.scores for c in found]),
+        np.concatenate([c.kinds for c in found]),
+    )

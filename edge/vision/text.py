@@ -1,0 +1,97 @@
+"""The text tower: words to the bundle's embedding space. Opened when needed, closed after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from edge.errors import BundleError
+from edge.vision.manifest import Manifest, verify_file
+from edge.vision.session import CPU, Model, require
+
+Vectors = npt.NDArray[np.float32]
+_PADDING: Final = ("pad_id", "pad_type_id", "pad_token", "direction")
+_BATCH: Final = 32  # texts in one run: bounds memory, and longer batches aren't faster
+
+
+class TextTower:
+    """Tokenizer and text model of a bundle; safe to use from several threads.
+
+    Args:
+        bundle: the folder.
+        manifest: of the bundle.
+        provider: execution provider. The CPU by default: texts are few and the model is small.
+        threads: inside one run.
+
+    Raises:
+        BundleError: a file is missing or not what the manifest says.
+        ProviderError: the provider can't be used.
+    """
+
+    def __init__(self, bundle: Path, manifest: Manifest, *, provider: str = CPU, threads: int = 1) -> None:
+        spec = manifest.text
+        self._spec = spec
+        self._dimension = manifest.visual.dimension
+        self._tokenizer = _tokenizer(bundle / spec.tokenizer, spec.tokenizer_sha256)
+        verify_file(bundle / spec.file, spec.sha256)
+        self.model = Model(bundle / spec.file, provider, threads)
+        require(self.model, [spec.ids, spec.mask], [spec.output])
+        _fit(self._tokenizer, spec.max_tokens, self.model.inputs[spec.ids])
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed texts.
+
+        Returns:
+            (len(texts), dimension) float32, each of length 1.
+
+        Raises:
+            ProviderError: the model failed to run.
+            BundleError: it gave vectors of another dimension than the manifest says.
+        """
+        # Texts of one length side by side: the shorter ones need no padding.
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        vectors = np.empty((len(texts), self._dimension), np.float32)
+        for start in range(0, len(order), _BATCH):
+            part = order[start : start + _BATCH]
+            vectors[part] = self._run([texts[i] for i in part])
+        return vectors
+
+    def _run(self, texts: Sequence[str]) -> Vectors:
+        encoded = self._tokenizer.encode_batch(list(texts))
+        inputs = {
+            self._spec.ids: np.array([e.ids for e in encoded], np.int64),
+            self._spec.mask: np.array([e.attention_mask for e in encoded], np.int64),
+        }
+        (output,) = self.model.run(inputs, [self._spec.output])
+        if output.shape != (len(texts), self._dimension):
+            raise BundleError(
+                f"text model gives {output.shape[1:]} numbers, the manifest says {self._dimension}",
+                subject=str(self.model.path),
+            )
+        return unit(output.astype(np.float32))
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Rows (n, d) scaled to length 1; a row of zeros stays as it is."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    scaled: Vectors = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return scaled
+
+
+def _tokenizer(path: Path, expected: str) -> Tokenizer:
+    # tokenizers raises bare Exceptions; bytes that are those of the manifest leave no reason for one.
+    verify_file(path, expected)
+    return Tokenizer.from_file(str(path))
+
+
+def _fit(tokenizer: Tokenizer, most: int, shape: Sequence[object]) -> None:
+    fixed = shape[1] if len(shape) > 1 and isinstance(shape[1], int) else None
+    tokenizer.enable_truncation(max_length=fixed or most)
+    padding = tokenizer.padding or {}
+    keep = {key: padding[key] for key in _PADDING if key in padding}
+    tokenizer.enable_padding(length=fixed, **keep)
