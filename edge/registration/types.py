@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, get_args
 
 UNIDENTIFIED = "unidentified"
 MINUTE_MS = 60_000
@@ -64,6 +64,9 @@ class Options:
         split_on: what opens a new registration besides the gap: ``label``, ``count``, both, none.
         compared_to: what the gap is measured from.
         priors: a local fauna's weights by label (default 0), used to break ties.
+
+    Raises:
+        ValueError: for an unknown word, a window below 1 ms or a negative gap.
     """
 
     method: Method = "windowed"
@@ -72,6 +75,16 @@ class Options:
     split_on: frozenset[SplitOn] = frozenset({"label"})
     compared_to: ComparedTo = "last_image"
     priors: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Method):
+            raise ValueError(f"method is one of {get_args(Method)}, not {self.method!r}")
+        if self.compared_to not in get_args(ComparedTo):
+            raise ValueError(f"compared_to is one of {get_args(ComparedTo)}, not {self.compared_to!r}")
+        if not self.split_on <= set(get_args(SplitOn)):
+            raise ValueError(f"split_on holds some of {get_args(SplitOn)}, not {sorted(self.split_on)}")
+        if self.window < 1 or self.gap < 0:
+            raise ValueError(f"window is at least 1 ms and gap at least 0, not {self.window} and {self.gap}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +106,11 @@ class Registration:
         confidence: mean confidence of its members that voted for its label, ppm, floor; 0 if none.
         state: open, or closed.
         revision: grows by one with every change that was emitted; 0 before the first.
-        opened: position of its opening among all openings of the deployment; earlier is smaller.
+        opened: position of its first opening among all openings of the deployment; earlier is smaller.
+            A retracted id that comes back keeps it, so that it doesn't depend on how arrivals were batched.
         superseded_by: on a retracted one, the registration that took its members, if one did.
+        confidence_sums: confidence of those votes, label -> sum in ppm; part of the record like ``votes``,
+            because means can't be updated without it.
     """
 
     id: str
@@ -110,6 +126,7 @@ class Registration:
     revision: int = 0
     opened: int = 0
     superseded_by: str | None = None
+    confidence_sums: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def start(self) -> int:
@@ -156,6 +173,9 @@ class Record(Protocol):
     def add(self, observation: Observation) -> bool:
         """Put one observation on record; False (and nothing changes) if its media is there already."""
 
+    def remove(self, observation: Observation) -> bool:
+        """Take the observation with its deployment and key off the record; False if it isn't there."""
+
     def observations(self, deployment: str, first_t: int, last_t: int) -> list[Observation]:
         """Those with ``first_t <= t <= last_t``, in key order."""
 
@@ -172,13 +192,13 @@ class Record(Protocol):
         """Largest count among observations with ``first_t <= t <= last_t``; 0 if there are none."""
 
     def registrations(self, deployment: str, first: Key, last: Key) -> list[Registration]:
-        """Living registrations that have a member from ``first`` to ``last``, in order."""
+        """Living registrations whose range overlaps ``first`` to ``last``, in order."""
 
     def open_registrations(self, deployment: str) -> list[Registration]:
         """Living registrations in state ``open``, in order."""
 
     def find(self, registration_id: str) -> Registration | None:
-        """The registration with this id, living or retracted (then as last retracted); else None."""
+        """The registration with this id, living or retracted (then whole, as last retracted); else None."""
 
     def is_living(self, registration_id: str) -> bool:
         """Whether the id stands for a registration that is not retracted."""
@@ -187,7 +207,7 @@ class Record(Protocol):
         """Insert or replace a living registration by id (a retracted id comes back to life)."""
 
     def retract(self, registration: Registration) -> None:
-        """Turn a registration into a tombstone that remembers id, revision and superseded_by."""
+        """Put a tombstone in its place, or anew: in no list any more; ``find`` gives it back as passed."""
 
     def next_opening(self, deployment: str) -> int:
         """A number larger than any given before for this deployment."""

@@ -1,0 +1,122 @@
+"""What the parts of a stretch contain: sums, label and count, without reading long registrations again.
+
+A part that reaches out of the stretch takes over what a registration has out there: the registration's own
+sums, less those of its members within the stretch. Only where one registration reaches out on both sides
+and is cut in between does the record have to add one side up.
+
+Counts can't be subtracted. The largest count of a part is bracketed instead: from below by the observations
+at hand, from above by the registrations that it takes members over from. Where the two don't meet (a piece
+cut off a registration whose largest count isn't in sight), the record is asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge.registration.rules import label_of
+from edge.registration.stretch import Part, Stretch
+from edge.registration.types import Key, Observation, Options, Record, Registration
+from edge.registration.votes import Sums
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a registration says, apart from who it is."""
+
+    label: str
+    count: int
+    first: Key
+    last: Key
+    sums: Sums
+
+
+class Contents:
+    """Works out the parts of one stretch.
+
+    Args:
+        record: what is on record after the observation came or went.
+        options: the rules' settings.
+        x: the observation that came or went.
+        added: whether it came.
+        stretch: what it changed.
+    """
+
+    def __init__(
+        self, record: Record, options: Options, x: Observation, *, added: bool, stretch: Stretch
+    ) -> None:
+        self._record = record
+        self._options = options
+        self._x = x
+        self._added = added
+        self._stretch = stretch
+        self._left, self._right = self._beyond()
+
+    def of(self, part: Part) -> Content:
+        """What one part contains."""
+        sums = Sums.of(member.observation for member in part.members)
+        if self._left is not None and part is self._stretch.parts[0]:
+            sums = sums.plus(self._left)
+        if self._right is not None and part is self._stretch.parts[-1]:
+            sums = sums.plus(self._right)
+        label = label_of(sums, part.members[0].mark.label, self._options)
+        return Content(label, self._count(part), part.first, part.last, sums)
+
+    def _beyond(self) -> tuple[Sums | None, Sums | None]:
+        """Sums of the members before the stretch and after it that belong to its first and last part."""
+        members, parts, olds = self._stretch.members, self._stretch.parts, self._stretch.olds
+        if not members:
+            return None, None
+        first, last = members[0].observation, members[-1].observation
+        left = parts[0].first < first.key
+        right = parts[-1].last > last.key
+        if not (left and right and olds[0] is olds[-1]):
+            return self._rest(olds[0]) if left else None, self._rest(olds[-1]) if right else None
+        rest = self._rest(olds[0])
+        if len(parts) == 1:
+            return rest, None
+        tally = self._record.tally(first.deployment, olds[0].first, first.key)
+        before = Sums.of_tally(tally).minus(Sums.of([first]))
+        return before, rest.minus(before)
+
+    def _rest(self, old: Registration) -> Sums:
+        """Sums of an old registration's members that lie outside the stretch."""
+        inside = [m.observation for m in self._stretch.members if old.first <= m.observation.key <= old.last]
+        if self._added:
+            inside = [observation for observation in inside if observation.key != self._x.key]
+        elif old.first <= self._x.key <= old.last:
+            inside.append(self._x)
+        return Sums.of_registration(old).minus(Sums.of(inside))
+
+    def _count(self, part: Part) -> int:
+        olds = [old for old in self._stretch.olds if old.first <= part.last and old.last >= part.first]
+        left = part.first < part.members[0].observation.key
+        right = part.last > part.members[-1].observation.key
+        seen = [member.observation.count for member in part.members]
+        kept = [old.count for old in olds if self._keeps_count(old, part)]
+        known = max(*seen, *kept, self._lookback(part, left=left))
+        inside = not left and not right
+        return known if inside or known >= max(old.count for old in olds) else self._asked(part)
+
+    def _lookback(self, part: Part, *, left: bool) -> int:
+        """Largest count just before the part that counts for it too; what an old one knows of left out."""
+        if self._options.method == "simple":
+            return 0
+        start, x = part.first.t, self._x
+        if left:
+            return x.count if self._added and start - self._options.window < x.t <= part.last.t else 0
+        return self._record.max_count(x.deployment, start - self._options.window + 1, start)
+
+    def _keeps_count(self, old: Registration, part: Part) -> bool:
+        """Whether what an old registration counted is counted in the part as well."""
+        whole = part.first <= old.first and old.last <= part.last
+        return whole and (self._added or self._x.count < old.count)
+
+    def _asked(self, part: Part) -> int:
+        deployment, start, end = self._x.deployment, part.first.t, part.last.t
+        if self._options.method == "windowed":
+            return self._record.max_count(deployment, start - self._options.window + 1, end)
+        edges = self._record.observations(deployment, start, start)
+        if start != end:
+            edges += self._record.observations(deployment, end, end)
+        counts = [observation.count for observation in edges if part.holds(observation.key)]
+        return max(*counts, self._record.max_count(deployment, start + 1, end - 1))
