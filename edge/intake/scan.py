@@ -1,0 +1,74 @@
+"""Listing one folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from edge.intake.names import passed_over, unfinished
+from edge.intake.types import FileStat
+
+SYMLINK = "symbolic link"
+SPECIAL = "not a regular file"
+
+EntryKind = Literal["file", "folder", "skipped"]
+
+
+class Entry(NamedTuple):
+    """One name in a folder.
+
+    Attributes:
+        kind: skipped ones are neither read nor followed.
+        name: without its folder, as the system gives it.
+        stat: of a file.
+        reason: for a skipped one, for people.
+    """
+
+    kind: EntryKind
+    name: str
+    stat: FileStat | None = None
+    reason: str = ""
+
+
+def list_folder(path: Path) -> Iterator[Entry]:
+    """What is in a folder, in no order; hidden and unfinished names are left out.
+
+    Symbolic links are skipped, whether to files or folders: what they point to is either in the drop folder
+    anyway, or isn't part of it. So there are no loops.
+
+    Raises:
+        OSError: the folder can't be listed; nothing is said of it then.
+    """
+    with os.scandir(path) as entries:
+        for entry in entries:
+            found = _entry(entry)
+            if found is not None:
+                yield found
+
+
+def look(path: Path) -> FileStat | None:
+    """Stat of a regular file; None if there is none to be seen."""
+    try:
+        result = path.stat(follow_symlinks=False)
+    except OSError:
+        # Gone, or out of reach: a scan of its folder finds it again, or reports the folder.
+        return None
+    return FileStat.of(result) if stat.S_ISREG(result.st_mode) else None
+
+
+def _entry(entry: os.DirEntry[str]) -> Entry | None:
+    if entry.is_symlink():
+        return None if unfinished(entry.name) else Entry("skipped", entry.name, reason=SYMLINK)
+    if entry.is_dir(follow_symlinks=False):
+        return None if passed_over(entry.name) else Entry("folder", entry.name)
+    if unfinished(entry.name):
+        return None
+    if not entry.is_file(follow_symlinks=False):
+        return Entry("skipped", entry.name, reason=SPECIAL)
+    try:
+        return Entry("file", entry.name, FileStat.of(entry.stat(follow_symlinks=False)))
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,143 @@
+"""Whether bytes are a whole JPEG file, and reading them (see docs/decisions/0132-what-is-whole.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+
+from edge.errors import NotAnImageError, NotWholeError
+from edge.intake import jpeg
+from edge.intake.header import open_file, unreadable
+from edge.intake.sniff import name_of
+from edge.intake.types import Candidate, FileStat, Frame, Loaded
+from edge.settings import IntakeSettings
+
+# A tail of this many zeros was never written; fewer may be padding, or a cut that ends on a zero.
+ZERO_TAIL = 16
+_MAGIC = jpeg.SOI + b"\xff"
+_FRAME_HEADER = 6
+
+
+def load(candidate: Candidate, settings: IntakeSettings) -> Loaded:
+    """Reads a file, once, and makes sure that it is a whole JPEG image.
+
+    Raises:
+        GoneError: the file isn't there any more.
+        NotWholeError: it is empty, cut, still being written, or has a tail of zeros; it may yet become whole.
+        NotAnImageError: it will never be an image that is taken: something else, too large, damaged.
+        IntakeError: it can't be read.
+    """
+    data = _read(candidate, settings.max_bytes)
+    frame = check(data, settings.max_pixels, subject=candidate.file)
+    return Loaded(data, f"sha256:{hashlib.sha256(data).hexdigest()}", frame)
+
+
+def check(data: bytes, max_pixels: int, *, subject: str = "") -> Frame:
+    """The frame header of a whole JPEG file.
+
+    Whole means that, stepping from segment to segment, an end-of-image marker is reached; it needn't be the
+    last of the file, since cameras append zeros, data of their own or further pictures.
+
+    Args:
+        data: the bytes of a file.
+        max_pixels: width times height at most.
+        subject: the file's name, for errors.
+
+    Raises:
+        NotWholeError: there is no end of image.
+        NotAnImageError: it isn't JPEG, is damaged, or too large.
+    """
+    if not data.startswith(_MAGIC):
+        raise _no_jpeg(data, subject)
+    frame: Frame | None = None
+    scanned = False
+    for segment in jpeg.segments(data):
+        if segment.end > len(data) or segment.start > len(data):
+            break
+        if segment.end < segment.start:
+            raise _bad_length(data, segment, subject)
+        if segment.is_frame and frame is None:
+            frame = _frame(data[segment.start : segment.end], subject)
+            _check_size(frame, max_pixels, subject)
+        scanned = scanned or segment.marker == jpeg.SOS
+        if segment.marker == jpeg.EOI:
+            return _complete(frame, scanned=scanned, subject=subject)
+    raise _cut(data, subject)
+
+
+def _read(candidate: Candidate, max_bytes: int) -> bytes:
+    descriptor = open_file(candidate)
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            before = os.fstat(descriptor)
+            _check_file(before, max_bytes, candidate.file)
+            data = file.read(before.st_size + 1)
+            after = candidate.path.stat(follow_symlinks=False)
+        except OSError as error:
+            raise unreadable(candidate, error) from error
+    still = FileStat.of(before).same_version(candidate.stat) and FileStat.of(after) == FileStat.of(before)
+    if not still or len(data) != before.st_size:
+        raise NotWholeError("the file is still changing", subject=candidate.file)
+    return data
+
+
+def _check_file(result: os.stat_result, max_bytes: int, subject: str) -> None:
+    if not stat.S_ISREG(result.st_mode):
+        raise NotAnImageError("not a regular file", subject=subject)
+    if result.st_size > max_bytes:
+        what = f"the file is too large: {result.st_size} bytes, at most {max_bytes} are taken"
+        raise NotAnImageError(what, subject=subject, hint="raise intake.max_bytes if such files are expected")
+
+
+def _no_jpeg(data: bytes, subject: str) -> NotWholeError | NotAnImageError:
+    if not data:
+        return NotWholeError("the file is empty", subject=subject)
+    if _MAGIC.startswith(data):
+        return NotWholeError(f"the file is cut: it ends after {len(data)} bytes", subject=subject)
+    if not data.rstrip(b"\0"):
+        return NotWholeError(f"the file holds nothing but {len(data)} zero bytes", subject=subject)
+    if not data[:ZERO_TAIL].rstrip(b"\0") and len(data) > ZERO_TAIL:
+        return NotWholeError("the file begins with zeros: its start was never written", subject=subject)
+    return NotAnImageError(f"not a JPEG image: the file holds {name_of(data)}", subject=subject)
+
+
+def _cut(data: bytes, subject: str) -> NotWholeError:
+    zeros = len(data) - len(data.rstrip(b"\0"))
+    if zeros >= ZERO_TAIL:
+        what = f"the file's tail was never written: its last {zeros} of {len(data)} bytes are zeros"
+    else:
+        what = f"the file is cut: it ends after {len(data)} bytes, before the end of its image"
+    return NotWholeError(what, subject=subject)
+
+
+def _bad_length(data: bytes, segment: jpeg.Segment, subject: str) -> NotWholeError | NotAnImageError:
+    if not data[segment.start - 2 :].rstrip(b"\0"):
+        return _cut(data, subject)
+    what = f"damaged: the segment at byte {segment.start} has an impossible length"
+    return NotAnImageError(what, subject=subject)
+
+
+def _frame(header: bytes, subject: str) -> Frame:
+    if len(header) < _FRAME_HEADER:
+        raise NotAnImageError("damaged: the frame header is too short", subject=subject)
+    height, width = int.from_bytes(header[1:3], "big"), int.from_bytes(header[3:5], "big")
+    if not width or not height:
+        raise NotAnImageError("damaged: the image has no width or no height", subject=subject)
+    return Frame(width, height, header[0], header[5])
+
+
+def _check_size(frame: Frame, max_pixels: int, subject: str) -> None:
+    if frame.width * frame.height > max_pixels:
+        what = (
+            f"the image is too large: {frame.width} x {frame.height} pixels, at most {max_pixels} are taken"
+        )
+        raise NotAnImageError(
+            what, subject=subject, hint="raise intake.max_pixels if such images are expected"
+        )
+
+
+def _complete(frame: Frame | None, *, scanned: bool, subject: str) -> Frame:
+    if frame is None or not scanned:
+        raise NotAnImageError("damaged: the JPEG file holds no image data", subject=subject)
+    return frame
