@@ -1,0 +1,1 @@
+"""The product in one command: a virtual camera, the real service, a real broker, a real subscriber."""
