@@ -1,0 +1,322 @@
+"""What is said while a connection lasts: messages out, answers and requests in.
+
+The order of precedence: answers to requests, retained messages, then in turns rows of the outbox and replays,
+then snapshots. Nothing is sent while the window is full.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from edge.delivery import reasons
+from edge.delivery.backlog import Backlog
+from edge.delivery.commands import Asked, Commands
+from edge.delivery.connection import (
+    Answered,
+    Connection,
+    Event,
+    Incoming,
+    Lost,
+    Outgoing,
+    Subscribed,
+    Welcome,
+    publish_properties,
+)
+from edge.delivery.messages import Refusal
+from edge.delivery.notices import Name, Notices
+from edge.delivery.outbox import Outbox, OutboxRow
+from edge.delivery.replay import Replay
+from edge.delivery.state import Tally
+from edge.delivery.suspicion import Suspicion
+from edge.delivery.topics import Topics
+from edge.delivery.waker import Waker
+from edge.delivery.window import Window
+
+REPLAYS_WAITING: Final = 32
+_JSON: Final = publish_properties("application/json")
+
+
+@dataclass(slots=True)
+class Desk:
+    """What outlives a connection.
+
+    Attributes:
+        deployments: those that were sent of, or that discovery told of.
+        snapshots: pictures to send when there is nothing else to do; the oldest is dropped when it's full.
+        stall: seconds without an answer after which a connection is given up.
+    """
+
+    topics: Topics
+    outbox: Outbox
+    backlog: Backlog
+    commands: Commands
+    notices: Notices
+    suspicion: Suspicion
+    tally: Tally
+    waker: Waker
+    deployments: set[str]
+    snapshots: deque[Outgoing]
+    inflight: int
+    stall: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    row: OutboxRow
+
+    @property
+    def name(self) -> str:
+        return f"message {self.row.seq}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    row: OutboxRow
+    replay: Replay
+
+    @property
+    def name(self) -> str:
+        return f"replayed {self.row.seq}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Notice:
+    notice: Name
+
+    @property
+    def name(self) -> str:
+        return self.notice
+
+
+@dataclass(frozen=True, slots=True)
+class _Extra:
+    name: str = "extra"
+
+
+Item = _Line | _Again | _Notice | _Extra
+
+
+class Session:
+    """One accepted connection.
+
+    Args:
+        connection: that the broker has just welcomed.
+        welcome: what the broker allows.
+        desk: what outlives it.
+        now: monotonic time.
+    """
+
+    def __init__(self, connection: Connection, welcome: Welcome, desk: Desk, now: float) -> None:
+        self._connection, self._desk = connection, desk
+        self._room = max(1, min(desk.inflight, welcome.receive_maximum))
+        self._limit = welcome.maximum_packet_size
+        self._window: Window[Item] = Window(self._room)
+        self._replays: deque[tuple[Replay, Asked]] = deque()
+        self._replies: deque[Outgoing] = deque()
+        self._farewell: deque[Outgoing] | None = None
+        self._replay_turn = False
+        self._heard = now
+        self._refusal: tuple[str, str] | None = None
+        desk.notices.connected()
+        connection.subscribe([desk.topics.commands, desk.topics.birth])
+
+    def turn(self, now: float) -> Lost | None:
+        """Send what may be sent, wait for something to happen, and deal with it.
+
+        Returns:
+            why the connection is over, None while it lasts.
+        """
+        self._fill(now)
+        for event in self._connection.poll(self._patience(now), self._desk.waker):
+            if isinstance(event, Lost):
+                return event
+            self._handle(event, now)
+        self._desk.backlog.flush(now)
+        self._note(now)
+        return self._stalled(now)
+
+    def finish(self) -> None:
+        """Send no more from the line; say goodbye once everything in flight is answered."""
+        if self._farewell is None:
+            self._farewell = deque(self._desk.notices.last())
+            self._window.capacity = self._room
+
+    def is_finished(self) -> bool:
+        """Whether the farewell was said and answered."""
+        return self._farewell is not None and not self._farewell and not len(self._window)
+
+    def end(self, lost: Lost, now: float) -> None:
+        """The connection is over: what was in flight goes back in line, and the guilty is looked for."""
+        desk, items = self._desk, self._window.items()
+        guilty = self._guilty(lost)
+        desk.backlog.lost([item.row.seq for item in items if isinstance(item, _Line)])
+        if isinstance(guilty, _Line):
+            desk.backlog.set_aside(guilty.row.seq, f"the broker hangs up on it: {lost.reason}, {lost.detail}")
+        elif isinstance(guilty, _Notice):
+            desk.notices.mute(guilty.notice, now)
+        desk.tally.in_flight = 0
+
+    def _guilty(self, lost: Lost) -> Item | None:
+        oldest = self._window.oldest()
+        if oldest is None or not lost.blames_message:
+            return None
+        certain = lost.reason == reasons.TOO_LARGE
+        condemned = self._desk.suspicion.blame(oldest.name, alone=len(self._window) == 1, certain=certain)
+        return oldest if condemned else None
+
+    def _fill(self, now: float) -> None:
+        if self._farewell is None:
+            self._window.capacity = 1 if self._desk.suspicion.suspect else self._room
+        while self._window.has_room():
+            found = self._next(now)
+            if found is None:
+                if not len(self._window):
+                    self._desk.suspicion.clear()  # the suspect isn't sent any more
+                return
+            item, message = found
+            if self._limit is not None and message.size() > self._limit:
+                self._refuse_size(item, message.size())
+                continue
+            if not len(self._window):
+                self._heard = now
+            mid = self._connection.publish(message)
+            if mid is None:
+                if isinstance(item, _Line):
+                    self._desk.backlog.lost([item.row.seq])  # why is among the events already
+                return
+            self._window.add(mid, item)
+
+    def _next(self, now: float) -> tuple[Item, Outgoing] | None:
+        if self._farewell is not None:
+            return (_Extra(), self._farewell.popleft()) if self._farewell else None
+        if self._replies:
+            return _Extra(), self._replies.popleft()
+        quiet = self._desk.backlog.is_idle() and not self._replays
+        if notice := self._desk.notices.next(now, quiet=quiet):
+            return _Notice(notice[0]), notice[1]
+        self._replay_turn = not self._replay_turn
+        item = self._again() or self._line(now) if self._replay_turn else self._line(now) or self._again()
+        if item is not None:
+            return item, Outgoing(self._topic(item.row), item.row.payload, properties=_JSON)
+        return (_Extra(), self._desk.snapshots.popleft()) if self._desk.snapshots else None
+
+    def _line(self, now: float) -> _Line | None:
+        row = self._desk.backlog.next(now)
+        if row is None:
+            return None
+        if row.deployment not in self._desk.deployments:
+            self._desk.deployments.add(row.deployment)
+            self._desk.notices.rediscover()
+        return _Line(row)
+
+    def _again(self) -> _Again | None:
+        while self._replays:
+            replay, asked = self._replays[0]
+            row = replay.next()
+            if row is not None:
+                return _Again(row, replay)
+            if not replay.is_done():
+                return None
+            self._replays.popleft()
+            self._reply(self._desk.commands.answer(asked.origin, replay.reply()))
+        return None
+
+    def _topic(self, row: OutboxRow) -> str:
+        return self._desk.topics.registration(row.deployment)
+
+    def _handle(self, event: Event, now: float) -> None:
+        match event:
+            case Answered(mid, code):
+                self._heard = now
+                item = self._window.take(mid)
+                if item is not None:
+                    self._desk.suspicion.answered(item.name)
+                    self._answered(item, code, now)
+            case Subscribed(codes):
+                self._desk.tally.commands = codes[0] < reasons.FAILURE
+            case Incoming():
+                self._receive(event)
+
+    def _answered(self, item: Item, code: int, now: float) -> None:
+        match item:
+            case _Line(row):
+                self._line_answered(row, code, now)
+            case _Again(row, replay):
+                replay.answered(row.seq, taken=code < reasons.FAILURE)
+            case _Notice():
+                self._refusal = reasons.explain(code) if code >= reasons.FAILURE else None
+            case _Extra():
+                return
+
+    def _line_answered(self, row: OutboxRow, code: int, now: float) -> None:
+        backlog = self._desk.backlog
+        word, sentence = reasons.explain(code)
+        match reasons.fate(code):
+            case "taken":
+                backlog.taken(row, now)
+            case "hold":
+                backlog.hold(row, word, now)
+            case "aside":
+                backlog.set_aside(row.seq, f"{word}: {sentence}")
+            case "again":
+                backlog.again(row, f"{word}: {sentence}", now)
+
+    def _refuse_size(self, item: Item, size: int) -> None:
+        """The broker has said how much it takes; sending more would only make it hang up."""
+        match item:
+            case _Line(row):
+                reason = f"{reasons.TOO_LARGE}: {size} bytes, the broker takes {self._limit}"
+                self._desk.backlog.set_aside(row.seq, reason)
+            case _Again(row, replay):
+                replay.answered(row.seq, taken=False)
+            case _Notice() | _Extra():
+                return
+
+    def _receive(self, message: Incoming) -> None:
+        desk = self._desk
+        if message.topic == desk.topics.birth:
+            if message.payload == b"online":
+                desk.notices.rediscover()
+            return
+        name = desk.topics.command_of(message.topic)
+        if name is None:
+            return
+        result = desk.commands.receive(name, message)
+        if isinstance(result, Asked):
+            self._enqueue(result)
+        else:
+            self._reply(result)
+
+    def _enqueue(self, asked: Asked) -> None:
+        if len(self._replays) < REPLAYS_WAITING:
+            self._replays.append((Replay(asked.request, self._desk.outbox), asked))
+            return
+        busy = Refusal(command="replay", what="too many replays are waiting", hint="ask again later")
+        self._reply(self._desk.commands.answer(asked.origin, busy))
+
+    def _reply(self, answer: Outgoing | None) -> None:
+        if answer is not None and len(self._replies) < REPLAYS_WAITING * 2:
+            self._replies.append(answer)
+
+    def _patience(self, now: float) -> float:
+        """Seconds to wait for an event."""
+        return min(self._desk.backlog.due_in(now), self._desk.notices.due_in(now))
+
+    def _note(self, now: float) -> None:
+        """Tell the state what this turn changed."""
+        desk, held = self._desk, self._desk.backlog.held()
+        desk.tally.in_flight = len(self._window)
+        desk.tally.held = tuple(sorted(held))
+        reason, detail = self._refusal or (reasons.OK, "")
+        if held:
+            reason = next(iter(held.values()))
+            detail = f"the broker refuses messages of {', '.join(sorted(held))}; they stay in line"
+        if desk.tally.note("connected", reason, detail, now):
+            desk.notices.changed()
+
+    def _stalled(self, now: float) -> Lost | None:
+        if len(self._window) and now - self._heard > self._desk.stall:
+            return Lost("no_answers", f"{len(self._window)} messages unanswered for {self._desk.stall:.0f} s")
+        return None
