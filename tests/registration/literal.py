@@ -21,14 +21,6 @@ class Event:
     media: tuple[Key, ...]
     confidence: int
 
-    @property
-    def start(self) -> int:
-        return self.media[0].t
-
-    @property
-    def end(self) -> int:
-        return self.media[-1].t
-
 
 def events(observations: Iterable[Observation], options: Options) -> list[Event]:
     """All registrations, by deployment and start."""
