@@ -14,7 +14,8 @@
     │   └── ProviderError     an execution provider failed its self-test
     ├── StoreError            the database can't be opened, read or written
     │   ├── StoreBusyError    another instance holds the state folder
-    │   └── StoreCorruptError the database failed its check
+    │   ├── StoreCorruptError the database failed its check
+    │   └── DiskFullError     there is no space for a commit; it can be tried again
     ├── DeliveryError         the broker, or what it said
     └── ExportError           making a bundle on a workstation
         └── GateError         a measured floor was not reached; nothing was kept
@@ -95,6 +96,10 @@ class StoreBusyError(StoreError):
 
 class StoreCorruptError(StoreError):
     """The database failed its check."""
+
+
+class DiskFullError(StoreError):
+    """There is no space for a commit; nothing was lost, and it can be tried again."""
 
 
 class DeliveryError(EdgeError):

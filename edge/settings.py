@@ -212,14 +212,12 @@ class StoreSettings(_Section):
         group_images, group_seconds: a commit holds at most so many images, and waits at most so long.
         keep_acknowledged: seconds that acknowledged messages are kept for replay.
         low_water: bytes of free space below which intake pauses.
-        ballast: bytes held back to get out of a full disk.
     """
 
     group_images: int = Field(ge=1, default=20)
     group_seconds: Seconds = 0.2
     keep_acknowledged: Seconds = 30 * 86400.0
     low_water: int = Field(ge=0, default=256 * 1024 * 1024)
-    ballast: int = Field(ge=0, default=32 * 1024 * 1024)
 
 
 def _default_device() -> str:

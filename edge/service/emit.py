@@ -50,11 +50,15 @@ def message_of(
     last = emitted(database, registration.id)
     if last is None or not last.seq:
         return None
-    voice = Voice(device, database.epoch, scientific_names, BundleRef(name=last.bundle_name, sha256=last.bundle_sha256))
+    voice = Voice(
+        device, database.epoch, scientific_names, BundleRef(name=last.bundle_name, sha256=last.bundle_sha256)
+    )
     shown = members(database, registration)
     change = Change(last.change, registration)
     origin = _origin(database, registration, shown, voice)
-    return registration_message(change, [_line(m) for m in shown], origin, seq=last.seq, observed=last.observed)
+    return registration_message(
+        change, [_line(m) for m in shown], origin, seq=last.seq, observed=last.observed
+    )
 
 
 def _origin(database: Database, registration: Registration, shown: list[Member], voice: Voice) -> Origin:
@@ -71,5 +75,5 @@ def _origin(database: Database, registration: Registration, shown: list[Member],
 
 
 def _line(member: Member) -> MediaLine:
-    boxes = [tuple(d.box) for d in member.detections if d.kind == "animal"]
+    boxes = [(d.box.x, d.box.y, d.box.width, d.box.height) for d in member.detections if d.kind == "animal"]
     return MediaLine(member.media_id, member.file, member.taken, member.label, member.count, boxes)

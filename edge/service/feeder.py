@@ -91,7 +91,9 @@ class Feeder:
             self.found += 1
             reason = classify_name(candidate.file)
             if reason is not None:
-                self._pipeline.pass_by(Outcome(Fate(candidate.file, Stat(*candidate.stat), "ignored", reason)))
+                self._pipeline.pass_by(
+                    Outcome(Fate(candidate.file, Stat(*candidate.stat), "ignored", reason))
+                )
                 continue
             try:
                 examined.append(examine(candidate, self._settings, now_ms()))

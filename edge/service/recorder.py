@@ -81,7 +81,7 @@ class Recorder:
         return messages
 
     def close_quiet(self) -> int:
-        """Close registrations of deployments that have been quiet for long; returns the number of messages."""
+        """Close what deployments that have been quiet for long have open; returns the number of messages."""
         now = self._clock()
         quiet = [
             deployment
@@ -168,4 +168,3 @@ class Recorder:
             "WHERE living AND state = 'open' ORDER BY deployment"
         )
         return [row[0] for row in rows]
-

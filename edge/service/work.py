@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 
 from edge.intake.types import Examined
+from edge.registration.types import Observation
 from edge.store.ledger import Fate
 from edge.store.media import MediaRow, Other
-from edge.registration.types import Observation
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge.errors import StoreCorruptError, StoreError
+from edge.errors import DiskFullError, StoreCorruptError, StoreError
 from edge.store.schema import MIGRATIONS
 
 DATABASE = "edge.db"
@@ -201,5 +201,5 @@ def _mapped(error: sqlite3.Error, path: Path) -> StoreError:
     if code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return StoreCorruptError("database is damaged", subject=str(path), hint=str(error))
     if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
-        return StoreError("disk is full", subject=str(path), hint="free some space; nothing was lost")
+        return DiskFullError("disk is full", subject=str(path), hint="free some space; nothing was lost")
     return StoreError("database refused", subject=str(path), hint=str(error))

@@ -111,7 +111,8 @@ class Ledger:
         """Take back attempts that never began, at an orderly stop."""
         with self._db.transaction():
             self._db.execute_many(
-                "UPDATE files SET attempts = attempts - 1 WHERE folder = ? AND name = ? AND state = 'attempted'",
+                "UPDATE files SET attempts = attempts - 1 "
+                "WHERE folder = ? AND name = ? AND state = 'attempted'",
                 [split(file) for file in files],
             )
 

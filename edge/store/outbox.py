@@ -6,6 +6,7 @@ they were acknowledged and their time is up.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -26,6 +27,15 @@ class OutboxRow(NamedTuple):
     seq: int
     deployment: str
     payload: bytes
+
+
+class KeptRow(NamedTuple):
+    """One message that is still kept, in whatever state."""
+
+    seq: int
+    deployment: str
+    payload: bytes
+    state: str
 
 
 class OutboxCounts(NamedTuple):
@@ -73,20 +83,22 @@ class Outbox:
         )
         return [OutboxRow(*row) for row in rows]
 
-    def range(self, first: int, last: int) -> list[OutboxRow]:
+    def range(self, first: int, last: int) -> list[KeptRow]:
         """Messages from ``first`` to ``last`` in any state, ascending: a replay."""
         rows = self._db.execute(
             "SELECT seq, deployment, payload FROM outbox WHERE seq BETWEEN ? AND ? ORDER BY seq",
             (first, last),
         )
-        return [OutboxRow(*row) for row in rows]
+        return [KeptRow(*row) for row in rows]
 
-    def acknowledge(self, seqs: Sequence[int], *, now: int = 0) -> None:
+    def acknowledge(self, seqs: Sequence[int]) -> None:
         """Mark messages as taken by the broker, in one durable transaction."""
+        now = time.time_ns() // 1_000_000
         with self._db.transaction():
             self._db.execute_many(
-                "UPDATE outbox SET state = 'acked', reason = '', acked = ? WHERE seq = ?",
-                [(now, s) for s in seqs],
+                "UPDATE outbox SET state = 'acked', reason = '', acked = ? "
+                "WHERE seq = ? AND state != 'acked'",
+                [(now, seq) for seq in seqs],
             )
 
     def set_aside(self, seq: int, reason: str) -> None:

@@ -124,13 +124,13 @@ def scientific_names(database: Database) -> dict[str, str]:
 
 
 def registrations(database: Database, wanted: Filter | None = None) -> Iterator[Registration]:
-    """Living registrations by start, then deployment."""
+    """Living registrations by deployment, then start."""
     wanted = wanted or Filter()
     rows = database.execute(
         f"SELECT {REGISTRATION_COLUMNS} FROM registrations WHERE living "
         "AND (?1 IS NULL OR deployment = ?1) AND (?2 IS NULL OR label = ?2) "
         "AND (?3 IS NULL OR last_t >= ?3) AND (?4 IS NULL OR first_t < ?4) "
-        "ORDER BY first_t, deployment, first_media",
+        "ORDER BY deployment, first_t, id",
         (wanted.deployment, wanted.label, wanted.since, wanted.until),
     )
     return (to_registration(row) for row in rows)

@@ -1,0 +1,73 @@
+"""The command line: one program, its commands, and how errors become exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from typing import Annotated
+
+import click
+import typer
+
+from edge import __version__
+from edge.cli import config, look, models, run, subscribe
+from edge.cli.common import err
+from edge.errors import EdgeError
+
+app = typer.Typer(
+    name="edge",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Camera-trap images in, registrations of animals out, on a small machine in the field.",
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"edge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Tell it.")
+    ] = False,
+) -> None:
+    """Camera-trap images in, registrations of animals out, on a small machine in the field."""
+
+
+app.command("run")(run.run_command)
+app.command("status")(look.status_command)
+app.command("registrations")(look.registrations_command)
+app.command("media")(look.media_command)
+app.command("subscribe")(subscribe.subscribe_command)
+app.add_typer(config.app, name="config")
+app.add_typer(models.app, name="models")
+
+
+def mount(target: typer.Typer, points: list[EntryPoint]) -> None:
+    """Add commands that other packages bring, such as ``edge export``."""
+    for point in points:
+        target.add_typer(point.load(), name=point.name)
+
+
+def main() -> None:
+    """Run the command line; errors that this product raises become one line and an exit code."""
+    if sys.argv[1:2] in ([], ["export"], ["--help"], ["-h"]):
+        mount(app, list(entry_points(group="edge.commands")))
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        app(standalone_mode=False)
+    except EdgeError as error:
+        err.print(f"[red]edge:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(128 + signal.SIGINT)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)

@@ -1,0 +1,208 @@
+"""``edge registrations``, ``edge media``, ``edge status``: what is on record."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from edge.cli.common import (
+    ConfigOption,
+    DeploymentOption,
+    JsonOption,
+    LabelOption,
+    SinceOption,
+    StateOption,
+    UntilOption,
+    local,
+    moment,
+    out,
+    reading,
+    write_json,
+    zone_of,
+)
+from edge.delivery.messages import RegistrationMessage, timestamp
+from edge.errors import UsageError
+from edge.service.emit import message_of
+from edge.service.report import status_of
+from edge.store.queries import FileReport, Filter, files, registrations, scientific_names
+
+STATES = ("processed", "duplicate", "incomplete", "set_aside", "quarantined", "ignored", "attempted")
+
+
+def registrations_command(
+    *,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    deployment: DeploymentOption = None,
+    label: LabelOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    as_json: JsonOption = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on standard output.")] = False,
+) -> None:
+    """Show registrations: who, how many, from when to when.
+
+    Examples:
+        edge registrations --state /var/lib/edge
+
+        edge registrations --label Red_Deer --from 2026-05-04 --csv > deer.csv
+    """
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other")
+    with reading(config, state) as (found, database):
+        zone = zone_of(found)
+        wanted = Filter(deployment, label, moment(since, zone), moment(until, zone))
+        names = scientific_names(database)
+        messages = [
+            message
+            for registration in registrations(database, wanted)
+            if (
+                message := message_of(
+                    database, registration, device=found.settings.device, scientific_names=names
+                )
+            )
+        ]
+    if as_json:
+        write_json([message.model_dump(mode="json", by_alias=True) for message in messages])
+    elif as_csv:
+        _write_csv(messages)
+    else:
+        out.print(registration_table(messages))
+
+
+def media_command(
+    *,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    deployment: DeploymentOption = None,
+    label: LabelOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    outcome: Annotated[
+        str | None,
+        typer.Option("--outcome", metavar="STATE", help=f"Only files that are: {', '.join(STATES)}."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what became of each file in the drop folder, and why.
+
+    Examples:
+        edge media --outcome set_aside
+
+        edge media --deployment cam-07 --json
+    """
+    if outcome is not None and outcome not in STATES:
+        raise UsageError("no such outcome", subject=outcome, hint=f"one of {', '.join(STATES)}")
+    with reading(config, state) as (found, database):
+        zone = zone_of(found)
+        wanted = Filter(deployment, label, moment(since, zone), moment(until, zone))
+        rows = list(files(database, state=outcome, wanted=wanted))
+    if as_json:
+        write_json([_file_json(row) for row in rows])
+    else:
+        out.print(_file_table(rows))
+
+
+def status_command(
+    *, config: ConfigOption = None, state: StateOption = None, as_json: JsonOption = False
+) -> None:
+    """Show how the daemon is: running or not, files, registrations, messages waiting, models.
+
+    Examples:
+        edge status --state /var/lib/edge
+
+        edge status --json
+    """
+    with reading(config, state) as (found, database):
+        status = status_of(found.settings, database)
+    if as_json:
+        write_json(status)
+        return
+    table = Table(box=None, show_header=False)
+    for name, value in status.items():
+        if isinstance(value, dict):
+            text = ", ".join(f"{v} {k}" for k, v in value.items() if v) or "none"
+        else:
+            text = str(value)
+        table.add_row(f"[bold]{name}", text)
+    out.print(table)
+
+
+def registration_table(messages: Iterable[RegistrationMessage]) -> Table:
+    """Registrations for people."""
+    table = Table(box=None, header_style="bold")
+    for name in ("deployment", "label", "count", "start", "end", "images", "confidence", "state"):
+        table.add_column(name, justify="right" if name in ("count", "images", "confidence") else "left")
+    for m in messages:
+        clock = "" if m.clock_ok else " [yellow](clock?)[/]"
+        table.add_row(
+            m.deployment,
+            m.label,
+            str(m.count),
+            _short(m.start) + clock,
+            _short(m.end),
+            str(m.media_count),
+            f"{m.confidence:.2f}",
+            m.state,
+        )
+    return table
+
+
+def _short(time: str) -> str:
+    return time[:19].replace("T", " ")
+
+
+def _write_csv(messages: Iterable[RegistrationMessage]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(
+        (
+            "deployment",
+            "label",
+            "start",
+            "end",
+            "count",
+            "media_count",
+            "confidence",
+            "state",
+            "registration_id",
+        )
+    )
+    for m in messages:
+        writer.writerow(
+            (
+                m.deployment,
+                m.label,
+                m.start,
+                m.end,
+                m.count,
+                m.media_count,
+                f"{m.confidence:.6f}",
+                m.state,
+                m.registration_id,
+            )
+        )
+
+
+def _file_json(row: FileReport) -> dict[str, object]:
+    found = asdict(row)
+    offset = found.pop("offset_minutes")
+    found["taken"] = None if row.taken is None else timestamp(row.taken, offset)
+    found["confidence"] = row.confidence / 1_000_000
+    return found
+
+
+def _file_table(rows: Iterable[FileReport]) -> Table:
+    table = Table(box=None, header_style="bold")
+    for name in ("file", "outcome", "taken", "what", "count", "reason"):
+        table.add_column(name, justify="right" if name == "count" else "left", overflow="fold")
+    for row in rows:
+        taken = "" if row.taken is None else local(row.taken, row.offset_minutes)
+        what = row.label or ("unidentified" if row.kind == "animal" else row.kind) or ""
+        table.add_row(row.file, row.state, taken, what, str(row.count) if row.count else "", row.reason)
+    return table

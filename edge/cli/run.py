@@ -1,0 +1,110 @@
+"""``edge run``: the daemon."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+
+from edge.cli.common import ConfigOption, broker_overrides, configuration, err
+from edge.service.daemon import Progress
+from edge.service.run import Watch, run
+
+
+def run_command(
+    *,
+    config: ConfigOption = None,
+    drop: Annotated[
+        Path | None,
+        typer.Option("--drop", metavar="DIR", help="Folder that cameras write to; it is only read."),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", metavar="DIR", help="Folder for the database and everything else."),
+    ] = None,
+    broker: Annotated[
+        str | None,
+        typer.Option("--broker", metavar="URL", help="mqtt://[user:password@]host[:port], or none."),
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option("--labels", metavar="SET", help="Label set: a name, or a TOML or JSON file.")
+    ] = None,
+    bundle: Annotated[
+        str | None, typer.Option("--bundle", metavar="BUNDLE", help="Models: a name, or a folder.")
+    ] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Name of this machine in messages.")] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option("--timezone", metavar="ZONE", help="Of the cameras' clocks, such as Europe/Berlin."),
+    ] = None,
+    until_idle: Annotated[
+        bool,
+        typer.Option(
+            "--until-idle", help="Process what is there, close, deliver, end: the way to import a card."
+        ),
+    ] = False,
+    drain_timeout: Annotated[
+        float,
+        typer.Option("--drain-timeout", metavar="SECONDS", min=0, help="For delivery, with --until-idle."),
+    ] = 60.0,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more.")] = False,
+) -> None:
+    """Watch a folder of camera-trap images and publish registrations of animals.
+
+    Examples:
+        edge run --config /etc/edge/edge.toml
+
+        edge run --drop /media/card/DCIM --state ~/ridge --labels europe --broker none --until-idle
+    """
+    settings = configuration(
+        config,
+        drop=drop,
+        state=state,
+        device=device,
+        vision__labels=labels,
+        vision__bundle=bundle,
+        intake__timezone=timezone,
+        **broker_overrides(broker),
+    ).settings
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with _progress(shown=until_idle and err.is_terminal) as watch:
+        drained = run(settings, stop=stop, until_idle=until_idle, drain_timeout=drain_timeout, watch=watch)
+    if not drained:
+        where = f"{settings.mqtt.host}:{settings.mqtt.port}"
+        err.print(f"broker {where} didn't take every message in time; they are kept and sent at the next run")
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(*, shown: bool) -> Iterator[Watch]:
+    if not shown:
+        yield _quiet
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=err) as bar:
+        images = bar.add_task("images", total=None)
+
+        def watch(progress: Progress, phase: str) -> None:
+            text = f"{phase}: {progress.messages} messages, {progress.waiting} waiting"
+            bar.update(images, description=text, completed=progress.recorded, total=progress.found or None)
+
+        yield watch
+
+
+def _quiet(_progress: Progress, _phase: str) -> None:
+    """Say nothing."""

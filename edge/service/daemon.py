@@ -1,0 +1,299 @@
+"""The daemon: wires the rooms together, starts and stops their threads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from edge import __version__
+from edge.delivery.messages import BundleRef, encode
+from edge.delivery.publisher import Publisher
+from edge.errors import EdgeError
+from edge.intake.types import FileStat
+from edge.intake.watch import Watcher
+from edge.registration.engine import Engine
+from edge.registration.types import Options
+from edge.service.emit import Voice
+from edge.service.feeder import Feeder
+from edge.service.health import Gauges, HealthDesk, disk_health
+from edge.service.heartbeat import Worker
+from edge.service.looker import Looker
+from edge.service.pending import PendingTimes
+from edge.service.pipeline import Pipeline
+from edge.service.probe import survives
+from edge.service.recorder import Recorder
+from edge.service.report import HEALTH_FILE
+from edge.service.threads import Writing, feeding, looking
+from edge.service.work import Outcome, now_ms
+from edge.settings import Settings
+from edge.store.database import Database
+from edge.store.files import write_durably
+from edge.store.ledger import Ledger
+from edge.store.media import MediaStore
+from edge.store.names import remember_bundle, remember_labels
+from edge.store.outbox import Outbox
+from edge.store.record import SqliteRecord
+from edge.vision.bundles import find_bundle
+from edge.vision.labels import LabelSet
+from edge.vision.pipeline import Vision
+
+log = logging.getLogger("edge")
+
+STOP_TIMEOUT = 8.0
+STALE = 60.0
+DISK_CHECK = 2.0
+RETRY_INCOMPLETE = 900.0
+"""Seconds until a file that isn't whole is read again although it didn't change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the daemon is.
+
+    Attributes:
+        found: files found since the start, those still waiting to stand still included.
+        recorded: files with an outcome on record.
+        registrations: messages about registrations made since the start.
+        waiting: messages that the broker hasn't acknowledged.
+    """
+
+    found: int
+    recorded: int
+    messages: int
+    waiting: int
+
+
+class _LedgerForIntake:
+    """The store's ledger in intake's words."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def known_in(self, folder: str) -> Mapping[str, FileStat]:
+        """Files of a folder whose fate is settled."""
+        return {name: FileStat(*stat) for name, stat in self._ledger.known_in(folder).items()}
+
+
+class Daemon:
+    """Everything that runs between ``start`` and ``stop``.
+
+    Args:
+        settings: all of them.
+        database: opened for writing.
+        vision: self-tested.
+        labels: whose names vision gives.
+        retry_incomplete: wait for files that aren't whole yet; False when only what is there now counts.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        vision: Vision,
+        labels: LabelSet,
+        *,
+        retry_incomplete: bool,
+    ) -> None:
+        self.settings = settings
+        self._db = database
+        self._vision = vision
+        self._retry_incomplete = retry_incomplete
+        info = vision.info()
+        with database.transaction():
+            remember_bundle(database, info.sha256, info.bundle)
+            remember_labels(database, labels.scientific_names())
+        self._outbox = Outbox(database)
+        self._ledger = Ledger(database)
+        self._pending = PendingTimes()
+        self._pipeline = Pipeline()
+        self._feed_stop, self._look_stop, self._write_stop = (threading.Event() for _ in range(3))
+        self._disk_checked, self._disk_low = 0.0, False
+        voice = Voice(
+            settings.device,
+            self._outbox.epoch,
+            labels.scientific_names(),
+            BundleRef(name=info.bundle, sha256=info.sha256),
+        )
+        engine = Engine(options_of(settings, labels), SqliteRecord(database))
+        self._recorder = Recorder(database, engine, voice, self._pending, settings)
+        self._watcher = Watcher(settings.drop, settings.intake, _LedgerForIntake(self._ledger))
+        self._feeder = self._made_feeder()
+        self._writing = Writing(
+            self._recorder, self._pipeline, settings.store, self._write_stop, after=self._after
+        )
+        self.health = HealthDesk(settings, database, self._gauges)
+        self._publisher = Publisher(
+            settings.mqtt,
+            settings.device,
+            self._outbox,
+            self.health.make,
+            deployments=self._deployments,
+            version=__version__,
+        )
+        self._workers = self._made_workers()
+
+    def start(self) -> None:
+        """Start every thread; the self-test is behind us."""
+        self._publisher.start()
+        self._watcher.start()
+        for worker in self._workers.values():
+            worker.start()
+
+    def check(self) -> None:
+        """Look after the threads.
+
+        Raises:
+            EdgeError: a thread has failed; its cause says how.
+        """
+        for worker in self._workers.values():
+            if worker.failure is not None:
+                raise EdgeError(
+                    f"the {worker.name} thread has failed", subject=str(worker.failure)
+                ) from worker.failure
+        self._publisher.check()
+
+    @property
+    def alive(self) -> bool:
+        """Whether every thread showed a sign of life recently; a broker's absence doesn't count."""
+        now = time.monotonic()
+        beats = [self._watcher.heartbeat]
+        if self.settings.mqtt.enabled:
+            beats.append(self._publisher.heartbeat)
+        return all(w.fresh for w in self._workers.values()) and all(now - beat < STALE for beat in beats)
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was found has an outcome on record."""
+        return (
+            self._watcher.scanned
+            and not self._watcher.pending()
+            and not self._feeder.backlog
+            and not self._pipeline.in_flight
+        )
+
+    def progress(self) -> Progress:
+        """How far it is."""
+        return Progress(
+            found=self._feeder.found + self._watcher.pending(),
+            recorded=self._recorder.tallies.files,
+            messages=self._recorder.tallies.messages,
+            waiting=self._outbox.counts().pending,
+        )
+
+    def write_health(self) -> None:
+        """Leave the health message as a file for ``edge status``."""
+        write_durably(self.settings.state / HEALTH_FILE, encode(self.health.make()))
+
+    def prune(self) -> None:
+        """Remove delivered messages whose time is up."""
+        before = now_ms() - round(self.settings.store.keep_acknowledged * 1000)
+        removed = self._outbox.prune(before)
+        if removed:
+            log.info("removed %d delivered messages from the outbox", removed)
+
+    def finish_images(self) -> None:
+        """Stop taking files; finish and record those in hand; give back those that weren't begun."""
+        self._feed_stop.set()
+        self._workers["feeder"].join(STOP_TIMEOUT)
+        withdrawn = self._pipeline.withdraw()
+        self._look_stop.set()
+        for name, worker in self._workers.items():
+            if name.startswith("looker"):
+                worker.join(STOP_TIMEOUT)
+        self._write_stop.set()
+        self._workers["writer"].join(STOP_TIMEOUT)
+        self._ledger.release([examined.candidate.file for examined in withdrawn])
+        self._watcher.stop()
+
+    def close_registrations(self) -> None:
+        """Close everything that is open. Only once the writer has stopped."""
+        if self._recorder.close_all():
+            self._publisher.wake()
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until the broker has acknowledged everything; False if it took too long."""
+        return not self.settings.mqtt.enabled or self._publisher.drained(timeout)
+
+    def stop_delivery(self) -> None:
+        """Publish ``stopped`` and disconnect."""
+        self.health.stopping()
+        self._publisher.stop(STOP_TIMEOUT / 2)
+
+    def _made_feeder(self) -> Feeder:
+        settings = self.settings
+        bundle = find_bundle(settings.vision.bundle, (settings.state / "models",))
+        return Feeder(
+            self._watcher,
+            self._pipeline,
+            self._pending,
+            self._ledger,
+            settings.intake,
+            survives=lambda e: survives(bundle, e.candidate.path, settings.intake.max_pixels),
+            may_issue=self._has_space,
+        )
+
+    def _made_workers(self) -> dict[str, Worker]:
+        info = self._vision.info()
+        looker = Looker(
+            self._vision,
+            info.sha256,
+            self.settings.intake,
+            state=self.settings.state,
+            has_media=MediaStore(self._db).has,
+        )
+        loops: dict[str, Callable[[Worker], None]] = {
+            "feeder": feeding(self._feeder, self._feed_stop),
+            "writer": self._writing.loop,
+        }
+        for number in range(1, self.settings.vision.worker_count() + 1):
+            loops[f"looker-{number}"] = looking(looker, self._pipeline, self._look_stop)
+        return {name: Worker(name, loop) for name, loop in loops.items()}
+
+    def _after(self, group: list[Outcome], messages: int) -> None:
+        if messages:
+            self._publisher.wake()
+        for outcome in group:
+            if outcome.fate.state in ("incomplete", "set_aside", "quarantined"):
+                log.warning("%s: %s (%s)", outcome.fate.file, outcome.fate.state, outcome.fate.reason)
+            if outcome.fate.state == "incomplete" and outcome.examined and self._retry_incomplete:
+                self._watcher.retry(outcome.examined.candidate, RETRY_INCOMPLETE)
+
+    def _has_space(self) -> bool:
+        now = time.monotonic()
+        if now - self._disk_checked > DISK_CHECK:
+            self._disk_checked = now
+            disk = disk_health(self.settings)
+            self._disk_low = disk.free < disk.low_water
+        return not self._disk_low and not self._writing.disk_full
+
+    def _deployments(self) -> list[str]:
+        return [row[0] for row in self._db.execute("SELECT deployment FROM deployments ORDER BY deployment")]
+
+    def _gauges(self) -> Gauges:
+        tallies = self._recorder.tallies
+        return Gauges(
+            watch=self._watcher.state(),
+            publisher=self._publisher.state(),
+            backlog=self._feeder.backlog + self._pipeline.in_flight,
+            processed=tallies.count("processed"),
+            duplicates=tallies.count("duplicate"),
+            set_aside=tallies.count("set_aside") + tallies.count("quarantined"),
+            disk_full=self._writing.disk_full,
+            vision=self._vision.info(),
+        )
+
+
+def options_of(settings: Settings, labels: LabelSet) -> Options:
+    """The rules' options from settings and label set."""
+    chosen = settings.registration
+    return Options(
+        method=chosen.method,
+        window=round(chosen.window * 1000),
+        gap=round(chosen.gap * 1000),
+        split_on=chosen.split_on,
+        compared_to=chosen.compared_to,
+        priors=labels.priors(),
+    )

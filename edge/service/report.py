@@ -1,0 +1,65 @@
+"""How things stand, for ``edge status``: from the database and the daemon's last word."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from edge.service.health import disk_health, registration_health
+from edge.settings import Settings
+from edge.store.database import Database
+from edge.store.ledger import Ledger
+from edge.store.outbox import Outbox
+
+HEALTH_FILE = "health.json"
+
+
+def status_of(settings: Settings, database: Database) -> dict[str, Any]:
+    """Everything about a state folder that a person asks first."""
+    open_, living = registration_health(database).open, registration_health(database).living
+    counts = Outbox(database).counts()
+    running = is_running(settings.state)
+    last = last_health(settings.state)
+    return {
+        "daemon": "running" if running else "not running",
+        "state": (last or {}).get("state", "unknown") if running else "stopped",
+        "problems": [f"{p['code']}: {p['message']}" for p in (last or {}).get("problems", [])]
+        if running
+        else [],
+        "device": settings.device,
+        "state folder": str(settings.state),
+        "epoch": database.epoch,
+        "files": dict(Ledger(database).counts()),
+        "registrations": {"open": open_, "closed": living - open_},
+        "outbox": {"waiting": counts.pending, "set aside": counts.set_aside, "delivered": counts.acked},
+        "broker": (last or {}).get("broker", {}).get("reason", "unknown") if running else "not connected",
+        "models": (last or {}).get("models", {}) if running else {},
+        "disk free": disk_health(settings).free,
+    }
+
+
+def is_running(state: Path) -> bool:
+    """Whether a daemon holds the state folder's lock."""
+    try:
+        lock = os.open(state / "edge.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def last_health(state: Path) -> dict[str, Any] | None:
+    """What the daemon last said of itself, or None if it never did."""
+    try:
+        found = json.loads((state / HEALTH_FILE).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,136 @@
+"""The daemon's life: open, self-test, run, look after it, stop in order."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from edge.delivery.messages import Problem
+from edge.errors import ConfigError, StoreCorruptError
+from edge.service.daemon import Daemon, Progress
+from edge.service.notify import notify, watchdog_interval
+from edge.settings import Settings
+from edge.store.database import Database, move_aside, open_database
+from edge.store.files import StateLock
+from edge.vision.bundles import find_bundle
+from edge.vision.labels import load_label_set
+from edge.vision.pipeline import Vision
+
+log = logging.getLogger("edge")
+
+PRUNE_INTERVAL = 3600.0
+IDLE_LOOKS = 3
+"""Looks in a row that must find nothing to do before ``until_idle`` believes it."""
+
+Watch = Callable[[Progress, str], None]
+
+
+def run(
+    settings: Settings,
+    *,
+    stop: threading.Event,
+    until_idle: bool = False,
+    drain_timeout: float = 60.0,
+    watch: Watch = lambda _progress, _phase: None,
+) -> bool:
+    """Run the daemon until told to stop, or until everything that is there is done and delivered.
+
+    Args:
+        settings: all of them.
+        stop: set to end it in an orderly way.
+        until_idle: process what is there, close, deliver, end.
+        drain_timeout: seconds that delivery may take at the end of ``until_idle``.
+        watch: told about progress every second or so, with the name of the phase.
+
+    Returns:
+        False if ``until_idle`` ended with messages still waiting for the broker.
+
+    Raises:
+        EdgeError: it can't start, or a part of it failed.
+    """
+    if until_idle and not settings.drop.is_dir():
+        raise ConfigError("no drop folder", subject=str(settings.drop), hint="give one with --drop DIR")
+    with ExitStack() as stack:
+        stack.enter_context(StateLock(settings.state))
+        database, note = _opened(settings)
+        stack.callback(database.close)
+        labels = load_label_set(settings.vision.labels)
+        bundle = find_bundle(settings.vision.bundle, (settings.state / "models",))
+        vision = Vision.open(bundle, labels, settings.vision, settings.state / "cache")
+        daemon = Daemon(settings, database, vision, labels, retry_incomplete=not until_idle)
+        if note is not None:
+            daemon.health.note(note)
+        daemon.start()
+        notify("READY=1")
+        log.info("ready: %s", describe(daemon, vision))
+        _supervise(daemon, stop, until_idle=until_idle, watch=watch)
+        notify("STOPPING=1")
+        daemon.finish_images()
+        drained = True
+        if until_idle and not stop.is_set():
+            daemon.close_registrations()
+            drained = _drain(daemon, stop, drain_timeout, watch)
+        daemon.stop_delivery()
+        daemon.check()
+        daemon.write_health()
+        watch(daemon.progress(), "done")
+        return drained
+
+
+def describe(daemon: Daemon, vision: Vision) -> str:
+    """What is in force, in one line."""
+    info, settings = vision.info(), daemon.settings
+    broker = f"mqtt {settings.mqtt.host}:{settings.mqtt.port}" if settings.mqtt.enabled else "no broker"
+    return (
+        f"watching {settings.drop}, state in {settings.state}, bundle {info.bundle} on "
+        f"{info.providers.in_use}, "
+        f"labels {info.labels}, {broker}"
+    )
+
+
+def _opened(settings: Settings) -> tuple[Database, Problem | None]:
+    try:
+        return open_database(settings.state), None
+    except StoreCorruptError as error:
+        aside = move_aside(settings.state)
+        log.warning("%s; moved aside to %s, beginning anew from the drop folder", error, aside)
+        message = f"the database was damaged and is now {aside.name}; a new one was begun"
+        return open_database(settings.state), Problem(code="database_replaced", message=message)
+
+
+def _supervise(daemon: Daemon, stop: threading.Event, *, until_idle: bool, watch: Watch) -> None:
+    """Look after the daemon until it should end."""
+    interval = watchdog_interval()
+    problems: tuple[str, ...] | None = None
+    next_prune = next_health = 0.0
+    idle = 0
+    while not stop.wait(0.2 if until_idle else 1.0):
+        daemon.check()
+        now = time.monotonic()
+        if interval is not None and daemon.alive:
+            notify("WATCHDOG=1")
+        found = daemon.health.problems()
+        if found != problems or now >= next_health:
+            problems, next_health = found, now + daemon.settings.mqtt.health_interval
+            daemon.write_health()
+        if now >= next_prune:
+            next_prune = now + PRUNE_INTERVAL
+            daemon.prune()
+        watch(daemon.progress(), "images")
+        idle = idle + 1 if until_idle and daemon.idle else 0
+        if idle >= IDLE_LOOKS:
+            return
+
+
+def _drain(daemon: Daemon, stop: threading.Event, timeout: float, watch: Watch) -> bool:
+    deadline = time.monotonic() + timeout
+    while not stop.is_set():
+        if daemon.drain(0.5):
+            return True
+        watch(daemon.progress(), "messages")
+        if time.monotonic() >= deadline:
+            break
+    return False
