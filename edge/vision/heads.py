@@ -7,13 +7,16 @@
 ``boxes``        graphs that decode by themselves: boxes and scores
 ===============  ==============================================================================
 
-A camera trap asks for a kind (animal, person, vehicle), not for one of COCO's classes, so a position's
-score for a kind is the best of the kind's classes. That also makes suppression agnostic of class within a
-kind: a jaguar that is a little dog and a little cat is one animal.
+A camera trap asks for a kind (animal, person, vehicle), not for one of COCO's classes, so the classes of a
+kind are pooled before anything is decided: ``min(1, sqrt(sum(p ** 2)))``. The Euclidean norm lies between the
+maximum, which misses animals that the classes don't know (a jaguar is a little dog, a little cat and a
+little zebra), and the sum, which adds up every class's background noise. With one class it changes nothing.
+Suppression is then agnostic of class within a kind by itself.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -29,6 +32,7 @@ from edge.vision.manifest import Detector, Kind
 KINDS: Final[tuple[Kind, ...]] = ("animal", "person", "vehicle")
 Outputs = Mapping[str, npt.NDArray[Any]]
 Kinds = npt.NDArray[np.int8]
+Values = npt.NDArray[np.float32]
 _BINS: Final = 16  # of a YOLO head's distribution over one distance
 
 
@@ -114,7 +118,7 @@ def centernet(outputs: Outputs, head: Head) -> Candidates:
     heat, size = outputs["heatmap"][0], outputs["size"][0]
     found = []
     for kind, (channels, threshold) in enumerate(zip(head.channels, head.thresholds, strict=True)):
-        score = _best(heat, channels)
+        score = _pooled(heat, channels)
         rows, columns = np.nonzero((score >= threshold) & (score >= _neighbours(score)))
         x, y = columns * head.stride, rows * head.stride
         left, top, right, bottom = size[:, rows, columns]
@@ -128,18 +132,19 @@ def yolo_dfl(outputs: Outputs, head: Head) -> Candidates:
 
     Per stride ``boxes_<stride>`` (1, 4 * 16, h, w): logits of distributions over the distances left, top,
     right, bottom from the cell's centre, in strides; ``scores_<stride>`` (1, classes, h, w): logits.
-    Only the few cells above the threshold get a softmax: nearly all of the work is not done.
+    Only the few cells that can reach the threshold get a sigmoid and a softmax.
     """
     found = []
     for stride in _strides(outputs):
         logits, distances = outputs[f"scores_{stride}"][0], outputs[f"boxes_{stride}"][0]
         for kind, (channels, threshold) in enumerate(zip(head.channels, head.thresholds, strict=True)):
-            logit = _best(logits, channels)
-            rows, columns = np.nonzero(logit >= np.log(threshold / (1 - threshold)))
+            near = np.nonzero(_largest(logits, channels) >= _logit(threshold / _norm(channels)))
+            score = _pooled(_sigmoid(logits[:, near[0], near[1]]), channels)
+            rows, columns = near[0][score >= threshold], near[1][score >= threshold]
             sides = _expected(distances[:, rows, columns]) * stride
             x, y = (columns + 0.5) * stride, (rows + 0.5) * stride
             boxes = np.stack([x - sides[0], y - sides[1], x + sides[2], y + sides[3]], 1)
-            found.append(_candidates(boxes, 1 / (1 + np.exp(-logit[rows, columns])), kind))
+            found.append(_candidates(boxes, score[score >= threshold], kind))
     return _joined(found)
 
 
@@ -151,7 +156,7 @@ def plain_boxes(outputs: Outputs, head: Head) -> Candidates:
     boxes, scores = outputs["boxes"][0], outputs["scores"][0].T
     found = []
     for kind, (channels, threshold) in enumerate(zip(head.channels, head.thresholds, strict=True)):
-        score = _best(scores, channels)
+        score = _pooled(scores, channels)
         (keep,) = np.nonzero(score >= threshold)
         found.append(_candidates(boxes[keep], score[keep], kind))
     return _joined(found)
@@ -169,13 +174,39 @@ def _strides(names: Mapping[str, Any]) -> list[int]:
     return sorted(stride for stride in scores if f"boxes_{stride}" in names)
 
 
-def _best(values: npt.NDArray[Any], channels: tuple[int, ...]) -> npt.NDArray[np.float32]:
+def _pooled(scores: Values, channels: tuple[int, ...]) -> Values:
+    """Scores of a kind: (classes, ...) to (...), the Euclidean norm of its classes', at most 1."""
+    if len(channels) == 1:
+        only: Values = scores[channels[0]].astype(np.float32)
+        return only
+    total = np.zeros(scores.shape[1:], np.float32)
+    for channel in channels:
+        total += np.square(scores[channel], dtype=np.float32)
+    pooled: Values = np.minimum(np.sqrt(total), 1)
+    return pooled
+
+
+def _largest(logits: Values, channels: tuple[int, ...]) -> Values:
     if not channels:
-        return np.full(values.shape[1:], -np.inf, np.float32)
-    best: npt.NDArray[np.float32] = values[channels[0]].astype(np.float32)
+        return np.full(logits.shape[1:], -np.inf, np.float32)
+    largest: Values = logits[channels[0]].astype(np.float32)
     for channel in channels[1:]:
-        np.maximum(best, values[channel], out=best)
-    return best
+        np.maximum(largest, logits[channel], out=largest)
+    return largest
+
+
+def _norm(channels: tuple[int, ...]) -> float:
+    """How far the pooled score can exceed the best class's: cells below that bound need no sigmoid."""
+    return math.sqrt(max(1, len(channels)))
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))
+
+
+def _sigmoid(logits: Values) -> Values:
+    squashed: Values = np.float32(1) / (np.float32(1) + np.exp(-logits.astype(np.float32)))
+    return squashed
 
 
 def _neighbours(score: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
