@@ -86,7 +86,7 @@ class Outbox:
     def range(self, first: int, last: int) -> list[KeptRow]:
         """Messages from ``first`` to ``last`` in any state, ascending: a replay."""
         rows = self._db.execute(
-            "SELECT seq, deployment, payload FROM outbox WHERE seq BETWEEN ? AND ? ORDER BY seq",
+            "SELECT seq, deployment, payload, state FROM outbox WHERE seq BETWEEN ? AND ? ORDER BY seq",
             (first, last),
         )
         return [KeptRow(*row) for row in rows]

@@ -14,7 +14,7 @@ from edge.store.database import Database
 _OBSERVATION = "deployment, media_id, t, label, count, confidence"
 _REGISTRATION = (
     "id, deployment, label, count, first_t, first_media, last_t, last_media, media_count, votes, confidence, "
-    "state, revision, opened, superseded_by"
+    "state, revision, opened, superseded_by, confidence_sums"
 )
 _ANIMALS = "FROM observations INDEXED BY animals WHERE kind = 'animal' AND deployment = ?"
 
@@ -22,7 +22,7 @@ _ANIMALS = "FROM observations INDEXED BY animals WHERE kind = 'animal' AND deplo
 def to_registration(row: tuple[Any, ...]) -> Registration:
     """A row of ``registrations``, columns in the order of ``REGISTRATION_COLUMNS``."""
     (id_, deployment, label, count, first_t, first_media, last_t, last_media, media_count, votes, *rest) = row
-    confidence, state, revision, opened, superseded_by = rest
+    confidence, state, revision, opened, superseded_by, sums = rest
     return Registration(
         id=id_,
         deployment=deployment,
@@ -37,6 +37,7 @@ def to_registration(row: tuple[Any, ...]) -> Registration:
         revision=revision,
         opened=opened,
         superseded_by=superseded_by,
+        confidence_sums=json.loads(sums),
     )
 
 
@@ -185,15 +186,16 @@ class SqliteRecord:
         )
 
     def _write(self, r: Registration, *, living: bool) -> None:
-        votes = json.dumps(dict(r.votes), separators=(",", ":"))
+        votes, sums = (json.dumps(dict(m), separators=(",", ":")) for m in (r.votes, r.confidence_sums))
         self._db.execute(
             f"INSERT INTO registrations (living, {_REGISTRATION}) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
             "living = excluded.living, deployment = excluded.deployment, label = excluded.label, "
             "count = excluded.count, first_t = excluded.first_t, first_media = excluded.first_media, "
             "last_t = excluded.last_t, last_media = excluded.last_media, media_count = excluded.media_count, "
             "votes = excluded.votes, confidence = excluded.confidence, state = excluded.state, "
-            "revision = excluded.revision, opened = excluded.opened, superseded_by = excluded.superseded_by",
+            "revision = excluded.revision, opened = excluded.opened, superseded_by = excluded.superseded_by, "
+            "confidence_sums = excluded.confidence_sums",
             (
                 living,
                 r.id,
@@ -209,5 +211,6 @@ class SqliteRecord:
                 r.revision,
                 r.opened,
                 r.superseded_by,
+                sums,
             ),
         )

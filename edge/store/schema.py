@@ -96,6 +96,7 @@ MIGRATIONS: tuple[str, ...] = (
         revision INTEGER NOT NULL,
         opened INTEGER NOT NULL,
         superseded_by TEXT,
+        confidence_sums TEXT NOT NULL,
         change TEXT NOT NULL DEFAULT '',
         seq INTEGER NOT NULL DEFAULT 0,
         observed INTEGER NOT NULL DEFAULT 0,

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge.registration import MemoryRecord, Record
+from edge.store.database import open_database
+from edge.store.record import SqliteRecord
 
 Factory = Callable[[Path], Record]
 
@@ -19,4 +21,9 @@ def memory(_folder: Path) -> Record:
     return MemoryRecord()
 
 
-FACTORIES: dict[str, Factory] = {"memory": memory}
+def sqlite(folder: Path) -> Record:
+    """The store's database."""
+    return SqliteRecord(open_database(folder))
+
+
+FACTORIES: dict[str, Factory] = {"memory": memory, "sqlite": sqlite}
