@@ -19,6 +19,7 @@ from edge.intake.types import (
     GoneError,
     Ledger,
     Loaded,
+    Version,
     printable,
 )
 from edge.intake.watch import Watcher
@@ -35,6 +36,7 @@ __all__ = [
     "Ledger",
     "Loaded",
     "Numbering",
+    "Version",
     "WatchState",
     "Watcher",
     "check",

@@ -18,7 +18,7 @@ from edge.intake.mounts import MOUNTINFO, Mounts, read_mounts
 from edge.intake.names import passed_over, unfinished
 from edge.intake.scan import Entry, list_folder, look
 from edge.intake.settle import Settling, Still
-from edge.intake.types import FileStat, Ledger, printable
+from edge.intake.types import FileStat, Ledger, Version, printable
 from edge.settings import IntakeSettings
 
 CHECK_INTERVAL = 1.0
@@ -234,7 +234,7 @@ class Reconciler:
         self._unreadable.pop(folder, None)
         self._settling.reconcile(folder, open_files)
 
-    def _take_entry(self, folder: str, entry: Entry, known: Mapping[str, FileStat], settle: float) -> bool:
+    def _take_entry(self, folder: str, entry: Entry, known: Mapping[str, Version], settle: float) -> bool:
         """Whether it is a file without a fate."""
         name = f"{folder}/{entry.name}" if folder else entry.name
         if entry.kind == "folder":
@@ -243,7 +243,7 @@ class Reconciler:
             self._skipping[entry.reason] += 1
         else:
             fate = known.get(printable(entry.name))
-            if fate is None or not fate.same_version(entry.stat):
+            if fate is None or not entry.stat.same_version(fate):
                 self._settling.saw(name, entry.stat, self._clock(), settle)
                 return True
         return False

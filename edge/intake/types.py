@@ -14,9 +14,26 @@ TimeSource = Literal["exif", "filename", "mtime"]
 
 NS_PER_MS = 1_000_000
 
+# A database's integers are signed; inode numbers aren't, and a damaged file system has times beyond 2262.
+_SIGNED_64 = 2**63 - 1
+
 
 class GoneError(IntakeError):
     """The file was removed or renamed before it could be read; there is nothing left to do for it."""
+
+
+class Version(Protocol):
+    """What of a stat tells one version of a file from another."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
+
+    @property
+    def mtime_ns(self) -> int:
+        """Last modification, ns since 1970."""
+        ...
 
 
 class FileStat(NamedTuple):
@@ -24,9 +41,9 @@ class FileStat(NamedTuple):
 
     Attributes:
         device: number of the file system; may change with every boot.
-        inode: may change while the file doesn't, on FAT and FUSE.
+        inode: may change while the file doesn't, on FAT and FUSE; without its highest bit.
         size: bytes.
-        mtime_ns: last modification, ns since 1970 by the clock of whoever wrote it.
+        mtime_ns: last modification, ns since 1970 by the clock of whoever wrote it; within 64 bits.
     """
 
     device: int
@@ -37,9 +54,10 @@ class FileStat(NamedTuple):
     @classmethod
     def of(cls, result: os.stat_result) -> FileStat:
         """The four of interest from a stat call."""
-        return cls(result.st_dev, result.st_ino, result.st_size, result.st_mtime_ns)
+        mtime_ns = min(max(result.st_mtime_ns, -_SIGNED_64 - 1), _SIGNED_64)
+        return cls(result.st_dev, result.st_ino & _SIGNED_64, result.st_size, mtime_ns)
 
-    def same_version(self, other: FileStat) -> bool:
+    def same_version(self, other: Version) -> bool:
         """Whether two sightings under one path are taken for the same bytes: size and mtime are equal."""
         return self.size == other.size and self.mtime_ns == other.mtime_ns
 
@@ -75,7 +93,7 @@ class Candidate:
 class Ledger(Protocol):
     """What intake asks of the store."""
 
-    def known_in(self, folder: str) -> Mapping[str, FileStat]:
+    def known_in(self, folder: str) -> Mapping[str, Version]:
         """Files directly in a folder (relative, ``""`` is the drop folder) whose fate is settled.
 
         Names are without their folder, as in the last part of `Candidate.file`.

@@ -56,9 +56,10 @@ def check(data: bytes, max_pixels: int, *, subject: str = "") -> Frame:
         if segment.end > len(data) or segment.start > len(data):
             break
         if segment.end < segment.start:
-            raise _bad_length(data, segment, subject)
+            what = f"damaged: the segment at byte {segment.start} has an impossible length"
+            raise _damaged(data, segment.start, what, subject)
         if segment.is_frame and frame is None:
-            frame = _frame(data[segment.start : segment.end], subject)
+            frame = _frame(data, segment, subject)
             _check_size(frame, max_pixels, subject)
         scanned = scanned or segment.marker == jpeg.SOS
         if segment.marker == jpeg.EOI:
@@ -93,10 +94,10 @@ def _check_file(result: os.stat_result, max_bytes: int, subject: str) -> None:
 def _no_jpeg(data: bytes, subject: str) -> NotWholeError | NotAnImageError:
     if not data:
         return NotWholeError("the file is empty", subject=subject)
-    if _MAGIC.startswith(data):
-        return NotWholeError(f"the file is cut: it ends after {len(data)} bytes", subject=subject)
-    if not data.rstrip(b"\0"):
+    if not (written := data.rstrip(b"\0")):
         return NotWholeError(f"the file holds nothing but {len(data)} zero bytes", subject=subject)
+    if _MAGIC.startswith(written):
+        return _cut(data, subject)
     if not data[:ZERO_TAIL].rstrip(b"\0") and len(data) > ZERO_TAIL:
         return NotWholeError("the file begins with zeros: its start was never written", subject=subject)
     return NotAnImageError(f"not a JPEG image: the file holds {name_of(data)}", subject=subject)
@@ -111,19 +112,20 @@ def _cut(data: bytes, subject: str) -> NotWholeError:
     return NotWholeError(what, subject=subject)
 
 
-def _bad_length(data: bytes, segment: jpeg.Segment, subject: str) -> NotWholeError | NotAnImageError:
-    if not data[segment.start - 2 :].rstrip(b"\0"):
+def _damaged(data: bytes, after: int, what: str, subject: str) -> NotWholeError | NotAnImageError:
+    """Damage that the file will keep, unless all that follows is zeros that were never written over."""
+    if not data[after:].rstrip(b"\0"):
         return _cut(data, subject)
-    what = f"damaged: the segment at byte {segment.start} has an impossible length"
     return NotAnImageError(what, subject=subject)
 
 
-def _frame(header: bytes, subject: str) -> Frame:
+def _frame(data: bytes, segment: jpeg.Segment, subject: str) -> Frame:
+    header = data[segment.start : segment.end]
     if len(header) < _FRAME_HEADER:
-        raise NotAnImageError("damaged: the frame header is too short", subject=subject)
+        raise _damaged(data, segment.end, "damaged: the frame header is too short", subject)
     height, width = int.from_bytes(header[1:3], "big"), int.from_bytes(header[3:5], "big")
     if not width or not height:
-        raise NotAnImageError("damaged: the image has no width or no height", subject=subject)
+        raise _damaged(data, segment.end, "damaged: the image has no width or no height", subject)
     return Frame(width, height, header[0], header[5])
 
 
