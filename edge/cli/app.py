@@ -7,8 +7,8 @@ import sys
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated
 
-import click
 import typer
+from rich.markup import escape
 
 from edge import __version__
 from edge.cli import config, look, models, run, subscribe
@@ -62,12 +62,7 @@ def main() -> None:
         mount(app, list(entry_points(group="edge.commands")))
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        app(standalone_mode=False)
+        app()
     except EdgeError as error:
-        err.print(f"[red]edge:[/] {error}", highlight=False, soft_wrap=True)
-        sys.exit(error.exit_code)
-    except click.exceptions.Abort:
-        sys.exit(128 + signal.SIGINT)
-    except click.ClickException as error:
-        error.show()
+        err.print(f"[red]edge:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)

@@ -62,11 +62,7 @@ def registrations_command(
         messages = [
             message
             for registration in registrations(database, wanted)
-            if (
-                message := message_of(
-                    database, registration, device=found.settings.device, scientific_names=names
-                )
-            )
+            if (message := message_of(database, registration, names))
         ]
     if as_json:
         write_json([message.model_dump(mode="json", by_alias=True) for message in messages])

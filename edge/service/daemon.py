@@ -105,6 +105,7 @@ class Daemon:
         with database.transaction():
             remember_bundle(database, info.sha256, info.bundle)
             remember_labels(database, labels.scientific_names())
+            database.remember("device", settings.device)
         self._outbox = Outbox(database)
         self._ledger = Ledger(database)
         self._pending = PendingTimes()

@@ -44,14 +44,17 @@ def emit(database: Database, outbox: Outbox, voice: Voice, change: Change, *, no
 
 
 def message_of(
-    database: Database, registration: Registration, *, device: str, scientific_names: Mapping[str, str]
+    database: Database, registration: Registration, scientific_names: Mapping[str, str]
 ) -> RegistrationMessage | None:
     """The newest message about a registration on record, made anew; None if none was ever sent."""
     last = emitted(database, registration.id)
     if last is None or not last.seq:
         return None
     voice = Voice(
-        device, database.epoch, scientific_names, BundleRef(name=last.bundle_name, sha256=last.bundle_sha256)
+        database.device,
+        database.epoch,
+        scientific_names,
+        BundleRef(name=last.bundle_name, sha256=last.bundle_sha256),
     )
     shown = members(database, registration)
     change = Change(last.change, registration)

@@ -29,7 +29,7 @@ def status_of(settings: Settings, database: Database) -> dict[str, Any]:
         "problems": [f"{p['code']}: {p['message']}" for p in (last or {}).get("problems", [])]
         if running
         else [],
-        "device": settings.device,
+        "device": database.device or settings.device,
         "state folder": str(settings.state),
         "epoch": database.epoch,
         "files": dict(Ledger(database).counts()),

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from edge.delivery.messages import Problem
 from edge.errors import ConfigError, StoreCorruptError
 from edge.service.daemon import Daemon, Progress
+from edge.service.memory import tame_malloc
 from edge.service.notify import notify, watchdog_interval
 from edge.settings import Settings
 from edge.store.database import Database, move_aside, open_database
@@ -53,6 +54,7 @@ def run(
     """
     if until_idle and not settings.drop.is_dir():
         raise ConfigError("no drop folder", subject=str(settings.drop), hint="give one with --drop DIR")
+    tame_malloc()
     with ExitStack() as stack:
         stack.enter_context(StateLock(settings.state))
         database, note = _opened(settings)

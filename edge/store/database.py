@@ -87,6 +87,18 @@ class Database:
             raise StoreError("database lacks an entry", subject=key, hint="it was not made by this product")
         return str(row[0])
 
+    def remember(self, key: str, value: str) -> None:
+        """Set a value in ``meta``."""
+        self.execute(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (key, value)
+        )
+
+    @property
+    def device(self) -> str:
+        """Name under which the daemon last spoke; empty before its first start."""
+        row = self.one("SELECT value FROM meta WHERE key = 'device'")
+        return str(row[0]) if row else ""
+
     @property
     def epoch(self) -> str:
         """Identity of this database; message numbers are counted within it."""
