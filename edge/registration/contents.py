@@ -93,18 +93,17 @@ class Contents:
         right = part.last > part.members[-1].observation.key
         seen = [member.observation.count for member in part.members]
         kept = [old.count for old in olds if self._keeps_count(old, part)]
-        known = max(*seen, *kept, self._lookback(part, left=left))
+        # Where the part begins out there, the registration that begins there knows what was before it.
+        known = max(*seen, *kept, 0 if left else self._lookback(part))
         inside = not left and not right
         return known if inside or known >= max(old.count for old in olds) else self._asked(part)
 
-    def _lookback(self, part: Part, *, left: bool) -> int:
-        """Largest count just before the part that counts for it too; what an old one knows of left out."""
+    def _lookback(self, part: Part) -> int:
+        """Largest count in the window before the part, which counts for its first members too."""
         if self._options.method == "simple":
             return 0
-        start, x = part.first.t, self._x
-        if left:
-            return x.count if self._added and start - self._options.window < x.t <= part.last.t else 0
-        return self._record.max_count(x.deployment, start - self._options.window + 1, start)
+        start = part.first.t
+        return self._record.max_count(self._x.deployment, start - self._options.window + 1, start)
 
     def _keeps_count(self, old: Registration, part: Part) -> bool:
         """Whether what an old registration counted is counted in the part as well."""

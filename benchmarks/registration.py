@@ -1,0 +1,195 @@
+"""How fast registrations are formed, in a batch and as a stream.
+
+``python -m benchmarks.registration`` takes about a minute; ``--quick`` uses a tenth of the data. Ratios are
+paired: both sides are timed in turns, and the median of the turns' ratios is printed, so that a
+machine's ups and downs hit both alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from edge.registration import Engine, MemoryRecord, Observation, Options, SplitOn, register
+from edge.registration.smoothing import marks
+
+SECOND = 1_000
+LABELS = ("roe deer", "red deer", "fox", "wild boar", None)
+BOTH: frozenset[SplitOn] = frozenset({"label", "count"})
+
+
+def visits(number: int, seed: int = 1) -> list[Observation]:
+    """Bursts of a few images, minutes to hours apart; one in ten labels is wrong."""
+    rng = random.Random(seed)
+    t, found = 0, []
+    label: str | None = "fox"
+    for n in range(number):
+        if rng.random() < 0.2:
+            t += rng.randrange(60 * SECOND, 3 * 3600 * SECOND)
+            label = rng.choice(LABELS)
+        t += rng.randrange(SECOND, 20 * SECOND)
+        shown = rng.choice(LABELS) if rng.random() < 0.1 else label
+        found.append(Observation("d", f"m{n:08}", t, shown, rng.randint(1, 3), rng.randrange(1_000_000)))
+    return found
+
+
+def session(number: int, every: int, seed: int = 2) -> list[Observation]:
+    """One unbroken session: an image each ``every`` ms, nearly all of one animal."""
+    rng = random.Random(seed)
+    return [
+        Observation(
+            "d", f"m{n:08}", n * every, rng.choice(LABELS) if rng.random() < 0.1 else "fox", 1, 900_000
+        )
+        for n in range(number)
+    ]
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long one call takes, the garbage collector held still."""
+    gc.collect()
+    gc.disable()
+    begin = time.perf_counter()
+    work()
+    taken = time.perf_counter() - begin
+    gc.enable()
+    return taken
+
+
+def paired(
+    slow: Callable[[], object], fast: Callable[[], object], turns: int = 3
+) -> tuple[float, float, float]:
+    """Median seconds of both, and the median of the turns' ratios slow / fast."""
+    times = [(seconds(slow), seconds(fast)) for _ in range(turns)]
+    return (
+        statistics.median(s for s, _ in times),
+        statistics.median(f for _, f in times),
+        statistics.median(s / f for s, f in times),
+    )
+
+
+def literal_marks(observations: Sequence[Observation], options: Options) -> list[tuple[str, int]]:
+    """label(i) and count(i) by looking at the whole window of each: O(n * k)."""
+    found = []
+    for i, x in enumerate(observations):
+        low = high = i
+        while low and x.t - observations[low - 1].t < options.window:
+            low -= 1
+        while high + 1 < len(observations) and observations[high + 1].t - x.t < options.window:
+            high += 1
+        window = observations[low : high + 1]
+        votes: dict[str, tuple[int, int]] = {}
+        for o in window:
+            if o.label is not None:
+                number, confidence = votes.get(o.label, (0, 0))
+                votes[o.label] = number + 1, confidence + o.confidence
+        best = min(
+            votes, key=lambda label: (-votes[label][0], -votes[label][1], label), default="unidentified"
+        )
+        found.append((best, max(o.count for o in window if o.t <= x.t)))
+    return found
+
+
+def preloaded(observations: Sequence[Observation], options: Options) -> MemoryRecord:
+    """A record that already holds these and their registrations."""
+    record = MemoryRecord()
+    for observation in observations:
+        record.add(observation)
+    for registration in register(observations, options):
+        record.put(registration)
+        record.next_opening(registration.deployment)
+    return record
+
+
+def stream(record: MemoryRecord, arrivals: Sequence[Observation], options: Options) -> float:
+    """Median microseconds for one arrival."""
+    engine = Engine(options, record)
+    return 1e6 * statistics.median(seconds_of_each(engine, arrivals))
+
+
+def seconds_of_each(engine: Engine, arrivals: Sequence[Observation]) -> list[float]:
+    """How long each arrival takes."""
+    taken = []
+    for arrival in arrivals:
+        begin = time.perf_counter()
+        engine.accept([arrival])
+        taken.append(time.perf_counter() - begin)
+    return taken
+
+
+def after(observations: Sequence[Observation], number: int, every: int) -> list[Observation]:
+    """Images that follow on."""
+    last = observations[-1].t
+    return [Observation("d", f"new{n}", last + (n + 1) * every, "fox", 1, 900_000) for n in range(number)]
+
+
+def late(observations: Sequence[Observation], number: int) -> list[Observation]:
+    """Images that arrive long after their time, anywhere."""
+    rng, last = random.Random(3), observations[-1].t
+    return [Observation("d", f"late{n}", rng.randrange(last), "fox", 1, 900_000) for n in range(number)]
+
+
+def batch(number: int) -> None:
+    """Observations a second through the batch rules."""
+    observations = visits(number)
+    for name, options in (("label", Options()), ("label+count", Options(split_on=BOTH))):
+        taken = min(seconds(partial(register, observations, options)) for _ in range(2))
+        print(f"batch, {name:12} {number:>9,} observations  {number / taken:>9,.0f} /s")
+
+
+def against_the_literal() -> None:
+    """What sliding windows gain over looking at each window."""
+    for number, every in ((20_000, 60 * SECOND), (20_000, 10 * SECOND), (5_000, SECOND)):
+        observations, options = session(number, every), Options()
+        assert literal_marks(observations, options) == marks(observations, options)
+        slow, fast, ratio = paired(
+            partial(literal_marks, observations, options),
+            partial(marks, observations, options),
+        )
+        k = min(number, 2 * options.window // every)
+        print(f"windows of {k:>5,} images  literal {slow:7.3f} s  sliding {fast:7.3f} s  ratio {ratio:7.1f}")
+
+
+def streaming(histories: Sequence[int]) -> None:
+    """What one image costs, after more and more history."""
+    options = Options()
+    for number in histories:
+        observations = visits(number)
+        record = preloaded(observations, options)
+        follow = stream(record, after(observations, 300, 10 * SECOND), options)
+        behind = stream(record, late(observations, 300), options)
+        print(f"stream, history of {number:>9,}  next image {follow:7.0f} us  late image {behind:7.0f} us")
+
+
+def sessions(sizes: Sequence[int], every: int) -> None:
+    """What one image costs in one unbroken session, short and long."""
+    options = Options()
+    for number in sizes:
+        observations = session(number, every)
+        record = preloaded(observations, options)
+        (whole,) = record.open_registrations("d")
+        follow = stream(record, after(observations, 100, every), options)
+        behind = stream(record, late(observations, 100), options)
+        print(
+            f"stream, session of {whole.media_count:>9,} at {every // SECOND} s"
+            f"  next image {follow:7.0f} us  late image {behind:7.0f} us"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="benchmarks.registration", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a tenth of the data")
+    scale = 10 if parser.parse_args(arguments).quick else 1
+    batch(1_000_000 // scale)
+    against_the_literal()
+    streaming([1_000, 100_000 // scale, 1_000_000 // scale])
+    sessions([2_000, 20_000], 10 * SECOND)
+
+
+if __name__ == "__main__":
+    main()
