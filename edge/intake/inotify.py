@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from inotify_simple import INotify, flags
 
-HintKind = Literal["file", "folder", "overflow", "unmount"]
+HintKind = Literal["file", "folder", "overflow", "lost"]
 
 _MASK = (
     flags.CLOSE_WRITE | flags.MOVED_TO | flags.MOVED_FROM | flags.CREATE | flags.ONLYDIR | flags.EXCL_UNLINK
@@ -29,7 +29,8 @@ class Hint(NamedTuple):
     """Something may have changed.
 
     Attributes:
-        kind: a file or folder to look at; or that everything must be.
+        kind: a file or folder to look at; or that everything must be, since the kernel's queue ran over, or
+            since the drop folder itself is gone, or a file system in it.
         name: path below the drop folder, for a file or folder.
     """
 
@@ -105,10 +106,9 @@ class Watches:
         if mask & flags.Q_OVERFLOW:
             return Hint("overflow")
         if mask & flags.IGNORED:
-            self._folders_pop(number)
-            return None
+            return Hint("lost") if self._ended(number) == "" else None
         if mask & flags.UNMOUNT:
-            return Hint("unmount")
+            return Hint("lost")
         folder = self._folders.get(number)
         if folder is None:
             return None
@@ -140,7 +140,10 @@ class Watches:
             with contextlib.suppress(OSError):
                 self._inotify.rm_watch(number)
 
-    def _folders_pop(self, number: int) -> None:
+    def _ended(self, number: int) -> str | None:
+        """The folder that the kernel stopped watching, None if that was wanted."""
         folder = self._folders.pop(number, None)
-        if folder is not None and self._numbers.get(folder) == number:
-            del self._numbers[folder]
+        if folder is None or self._numbers.get(folder) != number:
+            return None
+        del self._numbers[folder]
+        return folder

@@ -108,8 +108,8 @@ class Reconciler:
 
     def step(self) -> list[Still]:
         """Looks at what is due, for a moment; gives the files that turned out to stand still."""
-        self._check_drop(self._clock())
         self._take_hints()
+        self._check_drop(self._clock())
         self._scan_some()
         return self._settling.take_due(self._clock(), self._look, self._settle_of, LOOKS)
 
@@ -117,8 +117,9 @@ class Reconciler:
         """Seconds until there is something to do, if no hint comes before; 0 if there is already."""
         if self._queue:
             return 0.0
-        times = [self._next_check, self._settling.next_due() or self._next_check]
-        return max(0.0, min(times) - self._clock())
+        look = self._next_look()
+        due = self._settling.next_due()
+        return max(0.0, (look if due is None else min(look, due)) - self._clock())
 
     def retry(self, name: str, stat: FileStat, after: float) -> None:
         """Has a file handed on again after some seconds, or as soon as it changed and stood still."""
@@ -155,7 +156,7 @@ class Reconciler:
         )
 
     def _check_drop(self, now: float) -> None:
-        if now < self._next_check:
+        if now < self._next_look():
             return
         self._next_check = now + CHECK_INTERVAL
         identity = _identity(self._drop)
@@ -164,6 +165,11 @@ class Reconciler:
         elif identity != self._identity or (now >= self._next_scan and not self._full):
             self._identity = identity
             self._request_full()
+
+    def _next_look(self) -> float:
+        """When the drop folder is looked at next: every second, and when a scan of it is due."""
+        scan_due = self._identity is not None and not self._full
+        return min(self._next_check, self._next_scan) if scan_due else self._next_check
 
     def _lose_drop(self) -> None:
         self._identity = None
@@ -195,9 +201,13 @@ class Reconciler:
             elif hint.kind == "folder":
                 if not passed_over(base):
                     self._queue[hint.name] = None
-            else:
-                self._overflows += hint.kind == "overflow"
+            elif hint.kind == "overflow":
+                self._overflows += 1
                 self._request_full()
+            else:
+                # A new drop folder may have the old one's inode number: this one doesn't count any more.
+                self._identity = None
+                self._next_check = now
 
     def _scan_some(self) -> None:
         until = self._clock() + SLICE

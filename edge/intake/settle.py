@@ -52,10 +52,7 @@ class Settling:
         if known is not None:
             if not known.stat.same_version(stat):
                 self._wait(name, stat, now + settle)
-            return
-        folder, _, base = name.rpartition("/")
-        handed = self._out.get(folder, {}).get(base)
-        if handed is None or not handed.same_version(stat):
+        elif not self._is_out(name, stat):
             self._wait(name, stat, now + settle)
 
     def take_due(
@@ -80,8 +77,9 @@ class Settling:
                 self._wait(name, stat, now + settle(name))
             else:
                 del self._waiting[name]
-                self._hand_out(name, stat)
-                still.append(Still(name, stat))
+                if not self._is_out(name, stat):
+                    self._hand_out(name, stat)
+                    still.append(Still(name, stat))
         return still
 
     def retry(self, name: str, stat: FileStat, due: float) -> None:
@@ -116,6 +114,11 @@ class Settling:
             if known is not None and known.due == due:
                 limit -= 1
                 yield name, known.stat
+
+    def _is_out(self, name: str, stat: FileStat) -> bool:
+        folder, _, base = name.rpartition("/")
+        handed = self._out.get(folder, {}).get(base)
+        return handed is not None and handed.same_version(stat)
 
     def _wait(self, name: str, stat: FileStat, due: float) -> None:
         self._waiting[name] = _Waiting(stat, due)
