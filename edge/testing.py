@@ -128,7 +128,7 @@ def jpeg_bytes(
 ) -> bytes:
     """A JPEG of :func:`texture`; different seeds give different bytes.
 
-    4000 x 3000 with the defaults is about 4 MB, as a 12-megapixel trail camera writes.
+    4000 x 3000 with the defaults is 2.5 MB, with ``grain=8`` 3.8 MB: what a 12-megapixel trail camera writes.
     """
     return encode_jpeg(texture(width, height, seed=seed, grain=grain), quality=quality, **tags)
 

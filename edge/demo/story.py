@@ -67,8 +67,8 @@ _NEAR_BISON = Figure("bison", 0.72, 0.46, 0.90, mirrored=True)
 _FAR_BISON = Figure("bison", 0.22, 0.34, 0.70)
 _LATE_BISON = Figure("bison", 0.80, 0.42, 0.85, mirrored=True)
 _PERSON = Figure("person", 0.42, 0.72, 1.04)
-_BOAR = Figure("boar", 0.35, 0.42, 0.75)
-_SECOND_BOAR = Figure("boar", 0.80, 0.42, 0.75)
+_BOAR = Figure("boar", 0.30, 0.38, 0.86)
+_SECOND_BOAR = Figure("boar", 0.74, 0.34, 0.76, mirrored=True)
 _NIGHT_BOAR = Figure("boar", 0.20, 0.30, 0.75)
 
 # In the order of arrival.
@@ -78,7 +78,7 @@ STORY: Final = (
     Moment(MEADOW, 3, "17:21:05"),
     Moment(MEADOW, 4, "17:26:32", "American_Bison", (_NEAR_BISON,), arrival="growing"),
     Moment(MEADOW, 6, "18:40:20", None, (_PERSON,), "dusk"),
-    Moment(THICKET, 1, "18:51:07", "Wild_Boar", (_BOAR,), "dusk"),
+    Moment(THICKET, 1, "18:51:07", "Wild_Boar", (Figure("boar", 0.35, 0.42, 0.75),), "dusk"),
     Moment(THICKET, 2, "18:58:44", "Wild_Boar", (_SECOND_BOAR, _BOAR), "dusk"),
     Moment(MEADOW, 7, "19:05:30.200", "Domestic_Dog", (Figure("dog", 0.30, 0.52),), "dusk"),
     Moment(MEADOW, 8, "19:05:31.100", "Domestic_Dog", (Figure("dog", 0.55, 0.54),), "dusk"),
