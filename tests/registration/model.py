@@ -235,7 +235,7 @@ def can_still_change(watched: Watched, registration: Registration, w: int) -> bo
         for t in flood_times
         for label in flood_labels
         for count in flood_counts
-        for name in ("!", "~")
+        for name in ("!", registration.last.media_id)
     )
 
 

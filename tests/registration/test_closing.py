@@ -56,6 +56,24 @@ def test_own_labels_settle_at_once() -> None:
     assert closed_at(options, MINUTE + 1, (0, "deer"), (1, "fox")) == [True, False]
 
 
+def test_an_image_of_the_same_instant_is_still_on_time() -> None:
+    """At the watermark exactly, an image may still come between two of that instant."""
+    options = Options(method="simple")
+    instant = (0, "deer"), (0, "fox"), (0, "deer")
+    assert closed_at(options, 0, *instant) == [False, False, False]
+    assert closed_at(options, 1, *instant) == [True, True, False]
+
+
+def test_another_count_keeps_them_apart() -> None:
+    """Where count splits, no image after the following one can give it this registration's count."""
+    options = Options(split_on=frozenset({"label", "count"}))
+    record = MemoryRecord()
+    engine = Engine(options, record)
+    engine.accept([at(0), at(20, count=2), at(20.5, count=2)])
+    engine.advance(DEPLOYMENT, HALF_HOUR)
+    assert [r.state for r in living(record)] == ["closed", "open"]
+
+
 def test_registration_start_closes_from_the_start() -> None:
     """Under ``registration_start`` nothing can join once the gap from the start has passed."""
     options = Options(method="simple", compared_to="registration_start")

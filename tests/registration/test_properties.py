@@ -132,32 +132,44 @@ def test_ids_do_not_depend_on_batches(
 def test_what_the_watermark_closed_stays(
     chosen: Options, arrivals: list[Observation], w: int, later: list[Observation], advance_first: bool
 ) -> None:
-    """No image on time changes a registration that the watermark closed, in whatever order it all came."""
+    """No image on time changes a registration that the watermark closed, whether it rose before or after."""
     watched = fresh(chosen, ONE)
-    if advance_first:
-        watched.advance(ONE[0], w)
-    watched.accept(arrivals)
-    watched.advance(ONE[0], w)
+    _arrive(watched, arrivals, len(arrivals), w=w, advance_first=advance_first)
     on_time = [replace(o, media_id=f"new-{o.media_id}", t=w + o.t // 3) for o in later]
     on_time_leaves_alone(watched, ONE[0], on_time)
 
 
 @calm
 @given(options, images(ONE, most=10), st.integers(0, 50), st.booleans())
-def test_all_that_is_settled_is_closed(
-    chosen: Options, arrivals: list[Observation], w: int, advance_first: bool
-) -> None:
-    """A registration stays open only while some images on time could change it; else it is closed."""
+def test_closed_is_settled(chosen: Options, arrivals: list[Observation], w: int, advance_first: bool) -> None:
+    """No flood of images on time, however lopsided, changes a registration that the watermark closed."""
     watched = fresh(chosen, ONE)
+    _arrive(watched, arrivals, len(arrivals), w=w, advance_first=advance_first)
+    for registration in watched.registrations():
+        assert registration.state == "open" or not can_still_change(watched, registration, w)
+
+
+@calm
+@given(options, images(ONE, most=10), st.integers(0, 50), st.booleans(), st.integers(1, 10))
+def test_settled_is_closed(
+    chosen: Options, arrivals: list[Observation], w: int, advance_first: bool, size: int
+) -> None:
+    """A registration stays open only while some images on time could change it."""
+    watched = fresh(chosen, ONE)
+    _arrive(watched, arrivals, size, w=w, advance_first=advance_first)
+    for registration in watched.record.open_registrations(ONE[0]):
+        if not _follows_at_the_watermark(watched, registration.end, w):
+            assert can_still_change(watched, registration, w)
+
+
+def _arrive(watched: Watched, arrivals: list[Observation], size: int, *, w: int, advance_first: bool) -> None:
+    """Images arrive in batches of a size, and the watermark rises before or after them."""
     if advance_first:
         watched.advance(ONE[0], w)
-    watched.accept(arrivals)
-    watched.advance(ONE[0], w)
-    for registration in watched.registrations():
-        if registration.state == "closed":
-            assert not can_still_change(watched, registration, w)
-        elif not _follows_at_the_watermark(watched, registration.end, w):
-            assert can_still_change(watched, registration, w)
+    for start in range(0, len(arrivals), size):
+        watched.accept(arrivals[start : start + size])
+    if not advance_first:
+        watched.advance(ONE[0], w)
 
 
 def _follows_at_the_watermark(watched: Watched, end: int, w: int) -> bool:
