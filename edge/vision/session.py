@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
@@ -38,9 +39,13 @@ def installed_runtimes() -> dict[str, str]:
 def runtime() -> ModuleType:
     """The ``onnxruntime`` module, imported at its first use.
 
+    Its telemetry is turned off: from 1.31 on it keeps a device id in the home folder and sends to Microsoft
+    unless this variable is set before the import (its own call to turn it off comes too late).
+
     Raises:
         ProviderError: it isn't installed or can't be loaded.
     """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime  # noqa: PLC0415  60 ms that commands without vision don't pay
     except ImportError as error:
