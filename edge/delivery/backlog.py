@@ -27,14 +27,13 @@ class Pace:
 
     Attributes:
         retry_first, retry_longest: between tries to connect.
-        hold_first, hold_longest: before a refused deployment is tried again.
+        hold_first, hold_longest: before a refused deployment or retained message is tried again.
         handshake: from CONNECT to CONNACK.
         ack_rows, ack_seconds: acknowledgements in one transaction: at most so many, after at most so long.
         page: rows read at once.
         idle: between looks at the outbox when nobody woke the publisher.
         cursor: between cursors while messages flow.
         tries: answers without a clear reason, or connections lost, before a message is set aside.
-        mute: for a retained message that the broker hangs up on.
         settled: a connection that lived so long resets the delays.
     """
 
@@ -49,7 +48,6 @@ class Pace:
     idle: float = 1.0
     cursor: float = 1.0
     tries: int = 3
-    mute: float = 600.0
     settled: float = 30.0
 
 

@@ -231,7 +231,7 @@ class Connection:
     def _turn(self, timeout: float, waker: Waker) -> None:
         connected: Any = self._client.socket()
         if connected is None:
-            self._lose(Lost("closed", "the broker closed the connection", blames_message=True))
+            self._lose(Lost(*reasons.CLOSED, blames_message=True))
             return
         if hasattr(connected, "pending") and connected.pending():
             timeout = 0.0
@@ -330,10 +330,12 @@ class Connection:
         elif code.getName() == "Keep alive timeout":
             self._lose(Lost("keepalive", "nothing was heard for longer than the keepalive allows"))
         else:
-            self._lose(Lost("closed", "the broker closed the connection", blames_message=True))
+            self._lose(Lost(*reasons.CLOSED, blames_message=True))
 
 
-_BLAMING: Final = frozenset({"closed", "protocol_error", "packet_too_large", "payload_refused", "refused"})
+_BLAMING: Final = frozenset(
+    {reasons.CLOSED[0], "protocol_error", "packet_too_large", "payload_refused", "refused"}
+)
 
 
 def _properties(packet_type: int, fields: dict[str, object]) -> Properties:

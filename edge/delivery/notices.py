@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from edge.delivery.backlog import Pace
+from edge.delivery.backoff import Backoff
 from edge.delivery.connection import Outgoing, publish_properties
 from edge.delivery.messages import Cursor, Health, Status, encode
 from edge.delivery.outbox import Outbox
@@ -19,6 +21,13 @@ _ORDER: Final[tuple[Name, ...]] = ("status", "discovery", "cursor", "health")
 def status_message(topics: Topics, status: Status) -> Outgoing:
     """Whether the device is there."""
     return Outgoing(topics.status, status.encode(), retain=True, properties=publish_properties("text/plain"))
+
+
+@dataclass(slots=True)
+class _Mute:
+    backoff: Backoff
+    until: float = 0.0
+    word: str = ""
 
 
 class Notices:
@@ -47,7 +56,7 @@ class Notices:
         self._pace, self._health_interval = pace, health_interval
         self._json = publish_properties("application/json")
         self._due: set[Name] = set()
-        self._muted: dict[Name, float] = {}
+        self._muted: dict[Name, _Mute] = {}
         self._health_at = self._cursor_at = float("-inf")
         self._head = -1
 
@@ -64,33 +73,55 @@ class Notices:
         """Something that health tells of has changed."""
         self._due.add("health")
 
-    def mute(self, name: Name, now: float) -> None:
-        """The broker hangs up on this one: not again for a while."""
-        self._muted[name] = now + self._pace.mute
+    def refused(self, name: Name, word: str, now: float) -> None:
+        """The broker refuses this one, or hangs up on it: not again for a while."""
+        mute = self._muted.get(name) or _Mute(Backoff(self._pace.hold_first, self._pace.hold_longest))
+        mute.until, mute.word = now + mute.backoff.next(), word
+        self._muted[name] = mute
+        self._due.add(name)
+
+    def accepted(self, name: Name) -> None:
+        """The broker took it."""
+        self._muted.pop(name, None)
+
+    def muted(self) -> dict[Name, str]:
+        """Those that the broker didn't take when they were last sent, and why."""
+        return {name: mute.word for name, mute in self._muted.items()}
 
     def next(self, now: float, *, quiet: bool) -> tuple[Name, Outgoing] | None:
-        """The next one that is due; it counts as sent.
+        """The next one that is due and that the broker takes; it counts as sent.
 
         Args:
             now: monotonic time.
             quiet: whether no other message waits to be sent; a cursor can wait until then, but not for long.
         """
         self._look(now, quiet=quiet)
-        for name in _ORDER:
-            if name in self._due and self._muted.get(name, 0.0) <= now:
-                self._due.discard(name)
-                message = self._made(name, now)
-                if message is not None:
-                    return name, message
-        return None
+        return self._first([name for name in _ORDER if name not in self._muted], now)
+
+    def next_muted(self, now: float) -> tuple[Name, Outgoing] | None:
+        """The next one that the broker refused before and that may be tried again.
+
+        For when nothing else is to be sent: where the broker hangs up on it, it would hold up all else.
+        """
+        return self._first([name for name in self._muted if self._muted[name].until <= now], now)
 
     def last(self) -> list[Outgoing]:
         """What is said before a clean end: the cursor as it stands, and the status."""
         return [self._cursor(), status_message(self._topics, "stopped")]
 
     def due_in(self, now: float) -> float:
-        """Seconds until the next health message."""
-        return max(0.0, self._health_at + self._health_interval - now)
+        """Seconds until the next one is due."""
+        waits = [mute.until - now for name, mute in self._muted.items() if name in self._due]
+        return max(0.0, min([self._health_at + self._health_interval - now, *waits]))
+
+    def _first(self, names: list[Name], now: float) -> tuple[Name, Outgoing] | None:
+        for name in names:
+            if name in self._due:
+                self._due.discard(name)
+                message = self._made(name, now)
+                if message is not None:
+                    return name, message
+        return None
 
     def _look(self, now: float, *, quiet: bool) -> None:
         if now - self._health_at >= self._health_interval:

@@ -20,6 +20,7 @@ from edge.delivery.connection import Connection, Lost, Outgoing, Welcome, publis
 from edge.delivery.messages import Health, Pong
 from edge.delivery.notices import Notices, status_message
 from edge.delivery.outbox import Outbox
+from edge.delivery.reasons import OK
 from edge.delivery.session import Desk, Session
 from edge.delivery.state import PublisherState, Tally
 from edge.delivery.suspicion import Suspicion
@@ -254,13 +255,13 @@ class Publisher:
 
     def _serve(self, connection: Connection, welcome: Welcome) -> Lost | None:
         self._desk.tally.connections += 1
+        self._desk.tally.note("connected", OK, "", time.monotonic())
         session = Session(connection, welcome, self._desk, time.monotonic())
         while True:
             now = self._beat()
             lost = session.turn(now)
             if lost is not None:
-                session.end(lost, now)
-                return lost
+                return session.end(lost, now)
             if self._stop_by is not None:
                 session.finish()
                 if session.is_finished() or now > self._stop_by:

@@ -14,6 +14,11 @@ TOO_LARGE: Final = "packet_too_large"
 FAILURE: Final = 0x80
 """Reason codes from here on mean that it wasn't done."""
 
+CLOSED: Final = (
+    "closed",
+    "the broker hung up without saying why; another device of the same name makes it do that too",
+)
+
 _NORMAL: Final = 0x00
 _WORDS: Final[dict[int, tuple[str, str]]] = {
     0x81: ("protocol_error", "the broker could not read what was sent"),
@@ -47,7 +52,7 @@ _ASIDE: Final = frozenset({0x90, 0x95, 0x99})
 def explain(code: int) -> tuple[str, str]:
     """A reason code as a stable word and a sentence."""
     if code < FAILURE:
-        return ("closed", "the broker closed the connection") if code == _NORMAL else (OK, "")
+        return CLOSED if code == _NORMAL else (OK, "")
     return _WORDS.get(code, ("refused", f"the broker answered with reason code 0x{code:02X}"))
 
 

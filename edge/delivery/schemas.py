@@ -1,4 +1,7 @@
-"""JSON Schemas of all messages, from the types that encode them: ``python -m edge.delivery.schemas FOLDER``."""
+"""JSON Schemas of all messages, from the types that encode them.
+
+Written by ``python -m edge.delivery.schemas docs/schemas``; a test compares.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ _RECEIVED: Final[dict[str, Any]] = {"command-replay": ReplayRequest}
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """JSON Schema (2020-12) by name. What the device sends has all of its fields; ``status`` is plain text."""
+    """JSON Schema (2020-12) by name. What the device sends has all its fields; ``status`` is plain text."""
     sent = {name: _schema(name, TypeAdapter(kind), "serialization") for name, kind in _SENT.items()}
     received = {name: _schema(name, TypeAdapter(kind), "validation") for name, kind in _RECEIVED.items()}
     return sent | received

@@ -118,7 +118,7 @@ class Session:
         self._farewell: deque[Outgoing] | None = None
         self._replay_turn = False
         self._heard = now
-        self._refusal: tuple[str, str] | None = None
+        self._denial: tuple[str, str] | None = None
         desk.notices.connected()
         connection.subscribe([desk.topics.commands, desk.topics.birth])
 
@@ -147,16 +147,23 @@ class Session:
         """Whether the farewell was said and answered."""
         return self._farewell is not None and not self._farewell and not len(self._window)
 
-    def end(self, lost: Lost, now: float) -> None:
-        """The connection is over: what was in flight goes back in line, and the guilty is looked for."""
+    def end(self, lost: Lost, now: float) -> Lost:
+        """The connection is over: what was in flight goes back in line, and the guilty is looked for.
+
+        Returns:
+            why, in the light of what was said before: mosquitto 2.0.11 hangs up after it denied a publish.
+        """
         desk, items = self._desk, self._window.items()
+        if lost.blames_message and self._denial is not None:
+            lost = Lost(*self._denial)
         guilty = self._guilty(lost)
         desk.backlog.lost([item.row.seq for item in items if isinstance(item, _Line)])
         if isinstance(guilty, _Line):
             desk.backlog.set_aside(guilty.row.seq, f"the broker hangs up on it: {lost.reason}, {lost.detail}")
         elif isinstance(guilty, _Notice):
-            desk.notices.mute(guilty.notice, now)
+            desk.notices.refused(guilty.notice, reasons.TOO_LARGE, now)
         desk.tally.in_flight = 0
+        return lost
 
     def _guilty(self, lost: Lost) -> Item | None:
         oldest = self._window.oldest()
@@ -200,6 +207,8 @@ class Session:
         item = self._again() or self._line(now) if self._replay_turn else self._line(now) or self._again()
         if item is not None:
             return item, Outgoing(self._topic(item.row), item.row.payload, properties=_JSON)
+        if notice := self._desk.notices.next_muted(now):
+            return _Notice(notice[0]), notice[1]
         return (_Extra(), self._desk.snapshots.popleft()) if self._desk.snapshots else None
 
     def _line(self, now: float) -> _Line | None:
@@ -230,6 +239,7 @@ class Session:
         match event:
             case Answered(mid, code):
                 self._heard = now
+                self._denial = reasons.explain(code) if code >= reasons.FAILURE else None
                 item = self._window.take(mid)
                 if item is not None:
                     self._desk.suspicion.answered(item.name)
@@ -245,8 +255,10 @@ class Session:
                 self._line_answered(row, code, now)
             case _Again(row, replay):
                 replay.answered(row.seq, taken=code < reasons.FAILURE)
-            case _Notice():
-                self._refusal = reasons.explain(code) if code >= reasons.FAILURE else None
+            case _Notice(notice) if code >= reasons.FAILURE:
+                self._desk.notices.refused(notice, reasons.explain(code)[0], now)
+            case _Notice(notice):
+                self._desk.notices.accepted(notice)
             case _Extra():
                 return
 
@@ -306,13 +318,11 @@ class Session:
 
     def _note(self, now: float) -> None:
         """Tell the state what this turn changed."""
-        desk, held = self._desk, self._desk.backlog.held()
+        desk, held, muted = self._desk, self._desk.backlog.held(), self._desk.notices.muted()
         desk.tally.in_flight = len(self._window)
         desk.tally.held = tuple(sorted(held))
-        reason, detail = self._refusal or (reasons.OK, "")
-        if held:
-            reason = next(iter(held.values()))
-            detail = f"the broker refuses messages of {', '.join(sorted(held))}; they stay in line"
+        reason = next(iter([*held.values(), *muted.values()]), reasons.OK)
+        detail = f"the broker refuses: {', '.join([*sorted(held), *sorted(muted)])}" if held or muted else ""
         if desk.tally.note("connected", reason, detail, now):
             desk.notices.changed()
 
