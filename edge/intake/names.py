@@ -36,9 +36,9 @@ def classify_name(file: str) -> str | None:
 
 def unfinished(name: str) -> bool:
     """Whether a name (without folder) says that its file is hidden, or still being written."""
-    return name.startswith(".") or name.lower().endswith(UNFINISHED)
+    return name[:1] == "." or name.lower().endswith(UNFINISHED)
 
 
 def passed_over(name: str) -> bool:
     """Whether a folder (name without its parents) is hidden, or isn't for images."""
-    return name.startswith(".") or name in SYSTEM_FOLDERS
+    return name[:1] == "." or name in SYSTEM_FOLDERS

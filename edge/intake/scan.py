@@ -60,15 +60,14 @@ def look(path: Path) -> FileStat | None:
 
 
 def _entry(entry: os.DirEntry[str]) -> Entry | None:
-    if entry.is_symlink():
-        return None if unfinished(entry.name) else Entry("skipped", entry.name, reason=SYMLINK)
+    name = entry.name
     if entry.is_dir(follow_symlinks=False):
-        return None if passed_over(entry.name) else Entry("folder", entry.name)
-    if unfinished(entry.name):
+        return None if passed_over(name) else Entry("folder", name)
+    if unfinished(name):
         return None
     if not entry.is_file(follow_symlinks=False):
-        return Entry("skipped", entry.name, reason=SPECIAL)
+        return Entry("skipped", name, reason=SYMLINK if entry.is_symlink() else SPECIAL)
     try:
-        return Entry("file", entry.name, FileStat.of(entry.stat(follow_symlinks=False)))
+        return Entry("file", name, FileStat.of(entry.stat(follow_symlinks=False)))
     except FileNotFoundError:
         return None

@@ -54,7 +54,9 @@ class FileStat(NamedTuple):
     @classmethod
     def of(cls, result: os.stat_result) -> FileStat:
         """The four of interest from a stat call."""
-        mtime_ns = min(max(result.st_mtime_ns, -_SIGNED_64 - 1), _SIGNED_64)
+        mtime_ns = result.st_mtime_ns
+        if not -_SIGNED_64 <= mtime_ns <= _SIGNED_64:
+            mtime_ns = _SIGNED_64 if mtime_ns > 0 else -_SIGNED_64
         return cls(result.st_dev, result.st_ino & _SIGNED_64, result.st_size, mtime_ns)
 
     def same_version(self, other: Version) -> bool:
