@@ -16,6 +16,7 @@
     │   ├── StoreBusyError    another instance holds the state folder
     │   ├── StoreCorruptError the database failed its check
     │   └── DiskFullError     there is no space for a commit; it can be tried again
+    ├── SearchError           a search that can't be answered from what is on record
     ├── DeliveryError         the broker, or what it said
     └── ExportError           making a bundle on a workstation
         └── GateError         a measured floor was not reached; nothing was kept
@@ -100,6 +101,10 @@ class StoreCorruptError(StoreError):
 
 class DiskFullError(StoreError):
     """There is no space for a commit; nothing was lost, and it can be tried again."""
+
+
+class SearchError(EdgeError):
+    """A search that can't be answered from what is on record."""
 
 
 class DeliveryError(EdgeError):

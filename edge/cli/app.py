@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from edge import __version__
-from edge.cli import config, look, models, run, subscribe
+from edge.cli import config, look, models, run, search, subscribe
 from edge.cli.common import err
 from edge.errors import EdgeError
 
@@ -48,6 +48,7 @@ app.command("media")(look.media_command)
 app.command("subscribe")(subscribe.subscribe_command)
 app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
+app.add_typer(search.app, name="search")
 
 
 def mount(target: typer.Typer, points: list[EntryPoint]) -> None:
