@@ -6,6 +6,7 @@ detail away, and then smoothed so that the cells' edges don't distract.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import cv2
@@ -41,7 +42,8 @@ def blur(image: Pixels, box: tuple[float, float, float, float]) -> None:
 
 
 def _span(low: float, high: float, size: int) -> tuple[int, int]:
-    return max(0, int(low * size)), min(size, int(high * size) + 1)
+    start = min(max(0, math.floor(low * size)), size)
+    return start, max(start, min(size, math.ceil(high * size)))
 
 
 def _grid(height: int, width: int) -> tuple[int, int]:

@@ -10,7 +10,6 @@ block. Entropy decoding remains, so half of the time is saved, and all of the me
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,14 +19,11 @@ import simplejpeg
 
 from edge.errors import ImageError
 from edge.vision.exif import orientation
+from edge.vision.mend import mend
 
 Pixels = npt.NDArray[np.uint8]
 FACTORS: Final = (8, 4, 2)
 _START: Final = b"\xff\xd8"
-_END: Final = b"\xff\xd9"
-# What libjpeg says when coefficients are missing or wrong; other warnings are about metadata.
-_DAMAGE: Final = re.compile(r"Corrupt JPEG data|Premature end|Bogus|DCT coefficient|progression")
-_PADDED: Final = re.compile(r"extraneous bytes before marker 0xd9")
 _SIDES_SWAPPED: Final = frozenset({5, 6, 7, 8})
 
 
@@ -68,7 +64,7 @@ def read_header(data: bytes, *, max_pixels: int) -> Header:
         raise ImageError("not a JPEG image", hint="its first bytes are of another kind of file")
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except ValueError as error:
+    except (ValueError, KeyError) as error:  # the latter from colours that it has no name for
         raise ImageError("header of the image can't be read", hint=_reason(error)) from error
     if int(width) * int(height) > max_pixels:
         raise ImageError(
@@ -101,39 +97,31 @@ def decode(data: bytes, header: Header, factor: int = 1) -> Pixels:
         ImageError: the decoder didn't reach the image's end, or met damage on its way.
     """
     try:
-        pixels = _decode(data, header, factor, strict=True)
+        pixels = _decode(data, header, factor)
     except ValueError as error:
         pixels = _second_look(data, header, factor, error)
     return upright(pixels, header.orientation)
 
 
-def _decode(data: bytes, header: Header, factor: int, *, strict: bool) -> Pixels:
+def _decode(data: bytes, header: Header, factor: int) -> Pixels:
     pixels: Pixels = simplejpeg.decode_jpeg(
         data,
         "RGB",
         min_width=-(-header.width // factor),
         min_height=-(-header.height // factor),
-        strict=strict,
+        strict=True,
     )
     return pixels
 
 
 def _second_look(data: bytes, header: Header, factor: int, error: ValueError) -> Pixels:
-    message = str(error)
+    mended = mend(data)
+    if mended == data:
+        raise _damaged(error) from error
     try:
-        if _PADDED.search(message):
-            # Some cameras fill the last block of the card before the end marker. Without the filling the
-            # strict decoder has the word again, so a hole there is still found.
-            return _decode(_without_padding(data), header, factor, strict=True)
-        if not _DAMAGE.search(message):
-            return _decode(data, header, factor, strict=False)
+        return _decode(mended, header, factor)
     except ValueError as again:
         raise _damaged(again) from again
-    raise _damaged(error) from error
-
-
-def _without_padding(data: bytes) -> bytes:
-    return data[: data.rindex(_END)].rstrip(b"\0") + _END
 
 
 def _damaged(error: ValueError) -> ImageError:

@@ -63,7 +63,7 @@ def cached_label_vectors(labels: LabelSet, bundle_sha256: str, cache: Path, embe
 def _read(path: Path, key: str) -> Vectors | None:
     # A cache that can't be read is one that isn't there.
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
             if str(content["key"]) != key:
                 return None
             vectors: Vectors = content["vectors"]

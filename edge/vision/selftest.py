@@ -71,7 +71,7 @@ def load_golden(bundle: Path, manifest: Manifest, parts: Sequence[Part]) -> dict
     path = bundle / manifest.golden.file
     verify_file(path, manifest.golden.sha256)
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
             return {part: _golden(content, part) for part in parts}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise BundleError("golden samples can't be used", subject=str(path), hint=str(error)) from error

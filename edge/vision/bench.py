@@ -1,0 +1,175 @@
+"""How fast a bundle runs here: latency by provider, threads and batch, and the best choice.
+
+Variants are interleaved, so that a machine that slows down slows all of them down; medians are compared.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import ProviderError
+from edge.vision.manifest import Manifest, load_manifest
+from edge.vision.selftest import Golden, Part, Refusal, Towers, load_golden, open_tested
+from edge.vision.session import Model
+
+_TYPICAL: Final = 2  # pictures that an image with one animal sends to the visual model: itself and the crop
+
+
+class Variant(NamedTuple):
+    """One way to run a bundle."""
+
+    provider: str
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class BenchRow:
+    """One measurement.
+
+    Attributes:
+        variant: provider and threads.
+        part: which graph.
+        batch: samples in one run.
+        median_ms: of one run, wall time.
+        low_ms, high_ms: quartiles.
+    """
+
+    variant: Variant
+    part: Literal["detector", "visual"]
+    batch: int
+    median_ms: float
+    low_ms: float
+    high_ms: float
+
+    @property
+    def sample_ms(self) -> float:
+        """Median for one sample of the batch."""
+        return self.median_ms / self.batch
+
+
+@dataclass(frozen=True, slots=True)
+class BenchReport:
+    """All measurements, those that couldn't be made, and the choice.
+
+    Attributes:
+        rows: in the order of variants, then part, then batch.
+        refused: providers that failed their self-test or aren't installed.
+        choice: the variant with the shortest time for an image with one animal; None if nothing ran.
+    """
+
+    rows: tuple[BenchRow, ...]
+    refused: tuple[Refusal, ...]
+    choice: Variant | None
+
+
+@dataclass(slots=True)
+class _Job:
+    variant: Variant
+    part: Literal["detector", "visual"]
+    model: Model
+    inputs: dict[str, npt.NDArray[np.generic]]
+    outputs: list[str]
+    batch: int
+    times: list[float] = field(default_factory=list)
+
+    def run(self) -> None:
+        start = time.perf_counter()
+        self.model.run(self.inputs, self.outputs)
+        self.times.append((time.perf_counter() - start) * 1e3)
+
+    def row(self) -> BenchRow:
+        low, median, high = statistics.quantiles(self.times, n=4)
+        return BenchRow(self.variant, self.part, self.batch, median, low, high)
+
+
+def bench(
+    bundle: Path,
+    *,
+    providers: Sequence[str],
+    threads: Sequence[int] = (1, 2),
+    batches: Sequence[int] = (1, 2, 4, 8),
+    rounds: int = 9,
+) -> BenchReport:
+    """Measure a bundle's graphs on this machine.
+
+    Args:
+        bundle: its folder.
+        providers: execution providers to try; each has to pass the self-test first.
+        threads: inside one run.
+        batches: for the visual model; the detector always sees one image.
+        rounds: runs of each variant, at least 3; the first of all is not counted.
+
+    Raises:
+        BundleError: the bundle is missing, damaged or inconsistent.
+    """
+    manifest = load_manifest(bundle)
+    golden = load_golden(bundle, manifest, ("detector", "visual"))
+    refused: dict[str, Refusal] = {}
+    jobs: list[_Job] = []
+    for provider in providers:
+        for count in threads:
+            try:
+                towers, _ = open_tested(bundle, manifest, (provider,), count)
+            except ProviderError as error:
+                refused[provider] = Refusal(provider, error.hint or str(error))
+                break
+            jobs += _jobs(Variant(provider, count), towers, golden, manifest, batches)
+    for _ in range(max(rounds, 3) + 1):
+        for job in jobs:
+            job.run()
+    for job in jobs:
+        del job.times[0]
+    rows = tuple(job.row() for job in jobs)
+    return BenchReport(rows, tuple(refused.values()), choose(rows))
+
+
+def choose(rows: Sequence[BenchRow]) -> Variant | None:
+    """The variant in which an image with one animal takes the least time; fewer threads win a tie of 5 %.
+
+    Two images at once on one thread each are faster than one image on two, hence the tie's rule.
+    """
+    costs: dict[Variant, float] = {}
+    for row in rows:
+        if row.part == "detector":
+            visual = min(
+                _TYPICAL * r.sample_ms for r in rows if r.variant == row.variant and r.part == "visual"
+            )
+            costs[row.variant] = row.median_ms + visual
+    if not costs:
+        return None
+    good = [variant for variant, cost in costs.items() if cost <= min(costs.values()) * 1.05]
+    return min(good, key=lambda variant: (variant.threads, costs[variant]))
+
+
+def _jobs(
+    variant: Variant,
+    towers: Towers,
+    golden: dict[Part, Golden],
+    manifest: Manifest,
+    batches: Sequence[int],
+) -> list[_Job]:
+    detector = _Job(
+        variant,
+        "detector",
+        towers.detector,
+        _sized(golden["detector"], 1),
+        list(manifest.detector.outputs.values()),
+        1,
+    )
+    visual = [
+        _Job(variant, "visual", towers.visual, _sized(golden["visual"], n), [manifest.visual.output], n)
+        for n in batches
+    ]
+    return [detector, *visual]
+
+
+def _sized(golden: Golden, batch: int) -> dict[str, npt.NDArray[np.generic]]:
+    return {name: np.resize(array, (batch, *array.shape[1:])) for name, array in golden.inputs.items()}

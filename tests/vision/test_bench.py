@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.vision.bench import BenchRow, Variant, bench, choose
+from edge.vision.session import CPU
+
+
+def _rows(variant: Variant, detector: float, visual: float) -> list[BenchRow]:
+    return [
+        BenchRow(variant, "detector", 1, detector, detector, detector),
+        BenchRow(variant, "visual", 2, visual * 2, visual, visual),
+    ]
+
+
+ONE, TWO, FAST = Variant(CPU, 1), Variant(CPU, 2), Variant("CUDAExecutionProvider", 1)
+
+
+def test_measures_every_variant(bundle: Path) -> None:
+    """Each provider, thread count, graph and batch has its row; times are positive and ordered."""
+    report = bench(bundle, providers=(CPU,), threads=(1, 2), batches=(1, 4), rounds=3)
+    assert [(r.variant.threads, r.part, r.batch) for r in report.rows] == [
+        (1, "detector", 1), (1, "visual", 1), (1, "visual", 4),
+        (2, "detector", 1), (2, "visual", 1), (2, "visual", 4),
+    ]  # fmt: skip
+    assert all(0 < r.low_ms <= r.median_ms <= r.high_ms for r in report.rows)
+    assert report.choice in {ONE, TWO}
+    assert report.refused == ()
+
+
+def test_missing_provider_is_told(bundle: Path) -> None:
+    """A provider that can't run is listed with its reason, and doesn't stop the others."""
+    report = bench(bundle, providers=("CUDAExecutionProvider", CPU), threads=(1,), batches=(1,), rounds=3)
+    assert [refusal.provider for refusal in report.refused] == ["CUDAExecutionProvider"]
+    assert report.choice == ONE
+
+
+def test_nothing_to_choose_from(bundle: Path) -> None:
+    """Without any provider there are no rows and no choice."""
+    report = bench(bundle, providers=("CUDAExecutionProvider",), rounds=3)
+    assert (report.rows, report.choice) == ((), None)
+
+
+def test_shortest_image_is_chosen() -> None:
+    """Detector and visual model count together."""
+    assert choose([*_rows(ONE, 20, 5), *_rows(FAST, 4, 1), *_rows(TWO, 12, 4)]) == FAST
+    assert choose([*_rows(ONE, 10, 20), *_rows(FAST, 30, 1)]) == FAST
+
+
+def test_fewer_threads_win_a_tie() -> None:
+    """A second thread that gains next to nothing is better spent on a second image."""
+    assert choose([*_rows(TWO, 19.5, 5), *_rows(ONE, 20, 5)]) == ONE
+    assert choose([*_rows(TWO, 12, 3), *_rows(ONE, 20, 5)]) == TWO
