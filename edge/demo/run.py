@@ -8,8 +8,10 @@ compared with the store's.
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -69,16 +71,19 @@ def run_demo(*, keep: Path | None, json: bool, svg: Path | None, console: Consol
         EdgeError: there is no broker, the folder can't be used, or a part failed.
     """
     board = Board("edge demo: one evening, three cameras")
-    with _folder(keep) as root, shown(board, console, quiet=json), ExitStack() as stack:
+    with _terminable(), _folder(keep) as root, shown(board, console, quiet=json), ExitStack() as stack:
         show = _opened(stack, root, board)
         evening = default_evening(datetime.now(UTC).date())
         _play(show, evening, pace)
         verdict = _judged(show, evening)
     if json:
-        sys.stdout.write(dumps(verdict.summary(), indent=2) + "\n")
+        summary = {**verdict.summary(), "folder": str(root) if keep else None}
+        sys.stdout.write(dumps(summary, indent=2) + "\n")
     else:
         console.print("", registration_table(verdict.registrations), "")
         console.print(verdict.sentence(), highlight=False, soft_wrap=not console.is_terminal)
+    if keep and not json:
+        console.print(f"Kept: edge media --config {root / 'edge.toml'}", highlight=False, soft_wrap=True)
     if svg is not None:
         save_svg(svg, "edge demo", board.account(), "", Text.from_markup(verdict.sentence()))
     return 0 if verdict.ok else 1
@@ -96,6 +101,19 @@ class _Show:
     def within(self, seconds: float) -> float:
         """A time to wait that doesn't go beyond the end of the whole, but for a second."""
         return max(1.0, min(seconds, self.began + _LONGEST - time.monotonic()))
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the demo as Ctrl-C does: with its processes and its folder gone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

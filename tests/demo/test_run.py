@@ -1,4 +1,10 @@
 import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
 import tempfile
 from io import StringIO
 from pathlib import Path
@@ -42,6 +48,34 @@ def test_the_demo(
     assert {row["state"] for row in summary["registrations"]} == {"closed"}
     assert "power cut" in svg.read_text("utf-8").replace("&#160;", " ")
     assert list(folder.iterdir()) == []
+
+
+_PROGRAM = """
+from rich.console import Console
+from edge.demo.run import run_demo
+run_demo(keep=None, json=False, svg=None, console=Console())
+"""
+
+
+@pytest.mark.slow
+@needs_models
+@needs_broker
+def test_terminated_it_leaves_nothing(tmp_path: Path) -> None:
+    """SIGTERM in the middle ends broker and service, and removes the folder."""
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    demo = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    with demo:
+        assert demo.stdout is not None
+        port = re.search(r"listens on 127\.0\.0\.1:(\d+)", demo.stdout.readline())
+        assert port
+        assert "online" in demo.stdout.readline()
+        demo.terminate()
+        assert demo.wait(20) == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(port[1])), timeout=1).close()
 
 
 @needs_broker
