@@ -20,6 +20,8 @@ from edge.intake.reconcile import Reconciler, WatchState
 from edge.intake.types import Candidate, Ledger
 from edge.settings import IntakeSettings
 
+_CLOSED = -1
+
 
 class Watcher:
     """Hands out every file of the drop folder once for each of its versions, when it stood still.
@@ -90,6 +92,10 @@ class Watcher:
         if self._thread.is_alive():
             raise IntakeError("the watcher doesn't stop", subject=str(self._drop), hint="is its mount alive?")
         self._watches.close()
+        with self._changed:
+            if self._bell != _CLOSED:
+                os.close(self._bell)
+            self._bell = _CLOSED
 
     def take(self, timeout: float) -> list[Candidate]:
         """Files that stood still since the last call; waits up to ``timeout`` seconds for the first.
@@ -187,4 +193,6 @@ class Watcher:
         self.heartbeat = self._clock()
 
     def _ring(self) -> None:
-        os.eventfd_write(self._bell, 1)
+        with self._changed:
+            if self._bell != _CLOSED:
+                os.eventfd_write(self._bell, 1)

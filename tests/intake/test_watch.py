@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from edge.errors import NotWholeError, StoreError
-from edge.intake import FileStat, Watcher, load
+from edge.intake import Candidate, FileStat, Watcher, load
 from edge.settings import IntakeSettings
 from tests.intake.build import jpeg
 from tests.intake.fakes import MemoryLedger, take_until, wait_for
@@ -170,6 +170,7 @@ def test_recovers_when_the_drop_folder_comes_late_and_goes_for_a_while(
             assert wait_for(lambda: not watcher.state().drop_present)
 
 
+@pytest.mark.faults
 def test_a_card_mounted_below_the_drop_folder_is_scanned_at_once(watcher: Watcher, drop: Path) -> None:
     """The kernel says that the mount table changed; no regular scan helps."""
     card = drop / "card"
@@ -264,5 +265,11 @@ def test_stops_at_once_and_starts_again_where_it_was(drop: Path, ledger: MemoryL
 
 
 def test_a_watcher_that_was_never_started_can_be_stopped(drop: Path, ledger: MemoryLedger) -> None:
-    """Its watches are closed."""
-    Watcher(drop, SETTINGS, ledger).stop()
+    """Twice, too; and a file put back then is no error."""
+    (drop / "a.jpg").write_bytes(b"x")
+    open_before = len(list(Path("/proc/self/fd").iterdir()))
+    watcher = Watcher(drop, SETTINGS, ledger)
+    watcher.stop()
+    watcher.stop()
+    watcher.retry(Candidate(drop, "a.jpg", FileStat.of((drop / "a.jpg").stat())), after=1.0)
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_before
