@@ -66,6 +66,7 @@ class Feeder:
         self._backlog: list[tuple[tuple[int, int, str], int, Examined]] = []
         self._tie = itertools.count()
         self._suspects = ledger.suspects()
+        self._alone = False
         self.found = 0
 
     @property
@@ -79,9 +80,11 @@ class Feeder:
         self._collect(self._source.take(0.0 if waiting else 0.3))
         if not self._backlog or not self._may_issue():
             return
-        if self._suspect(self._backlog[0][2]):
+        alone = self._alone or self._suspect(self._backlog[0][2])
+        if alone:
             if self._pipeline.wait_below(1, timeout=0.3):
-                self._issue_alone()
+                self._alone = False
+                self._issue_next()
         elif self._pipeline.wait_below(GROUP // 2 + 1, timeout=0.3):
             self._issue_group(GROUP - self._pipeline.in_flight)
 
@@ -102,6 +105,12 @@ class Feeder:
         for image in self._numbering.judge(examined):
             heapq.heappush(self._backlog, (image.order, next(self._tie), image))
             self._pending.add(image.deployment, image.taken_ms)
+
+    def _issue_next(self) -> None:
+        if self._suspect(self._backlog[0][2]):
+            self._issue_alone()
+        else:
+            self._issue_group(GROUP)
 
     def _issue_group(self, room: int) -> None:
         group: list[Examined] = []
@@ -126,7 +135,7 @@ class Feeder:
             self._pipeline.pass_by(settled(examined, "quarantined", reason))
         else:
             self._pipeline.issue(examined)
-        self._pipeline.wait_below(1, timeout=self._patience)
+        self._alone = True
 
     def _attempt(self, group: Iterable[Examined]) -> None:
         files = [(e.candidate.file, Stat(*e.candidate.stat)) for e in group]
@@ -138,5 +147,3 @@ class Feeder:
         if suspect and (suspect.stat.size, suspect.stat.mtime_ns) == (stat.size, stat.mtime_ns):
             return suspect
         return None
-
-    _patience = 30.0

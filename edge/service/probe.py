@@ -16,7 +16,7 @@ from edge.settings import VisionSettings
 from edge.vision.labels import Label, LabelSet
 from edge.vision.pipeline import Vision
 
-TIMEOUT = 300.0
+TIMEOUT = 45.0
 
 
 def survives(bundle: Path, image: Path, max_pixels: int) -> bool:

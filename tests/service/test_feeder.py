@@ -1,0 +1,180 @@
+"""From files that stood still to tickets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from edge.intake.types import Candidate, Examined, FileStat
+from edge.service.feeder import GROUP, Feeder
+from edge.service.pending import PendingTimes
+from edge.service.pipeline import Pipeline
+from edge.settings import IntakeSettings
+from edge.store.database import open_database
+from edge.store.ledger import Ledger, Stat
+from edge.testing import jpeg_bytes
+
+START = datetime(2026, 5, 4, 12, tzinfo=UTC)
+
+
+@dataclass
+class Bench:
+    """A feeder with nothing behind it, and files to feed."""
+
+    drop: Path
+    ledger: Ledger
+    pipeline: Pipeline = field(default_factory=Pipeline)
+    pending: PendingTimes = field(default_factory=PendingTimes)
+    ready: list[Candidate] = field(default_factory=list)
+    killers: set[str] = field(default_factory=set)
+    space: bool = True
+
+    def take(self, timeout: float) -> list[Candidate]:
+        """What the watcher would hand out."""
+        del timeout
+        ready, self.ready = self.ready, []
+        return ready
+
+    def file(self, name: str, minute: int, *, suffix: str = ".JPG") -> Candidate:
+        """Write a small image that was taken some minutes after the start, and hand it out."""
+        path = self.drop / "cam" / f"{name}{suffix}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(jpeg_bytes(32, 32, taken=START + timedelta(minutes=minute), offset="+00:00"))
+        candidate = Candidate(self.drop, f"cam/{path.name}", FileStat.of(path.stat()))
+        self.ready.append(candidate)
+        return candidate
+
+    def survives(self, examined: Examined) -> bool:
+        """Stands for a process of its own."""
+        return examined.candidate.file not in self.killers
+
+    def feeder(self) -> Feeder:
+        """A feeder as a new process makes it."""
+        return Feeder(
+            self,
+            self.pipeline,
+            self.pending,
+            self.ledger,
+            IntakeSettings(),
+            survives=self.survives,
+            may_issue=lambda: self.space,
+        )
+
+    def issued(self) -> list[str]:
+        """Names of the files whose tickets wait for a worker."""
+        names = []
+        while (ticket := self.pipeline.next_ticket(0.0)) is not None:
+            names.append(ticket.examined.candidate.path.stem)
+        return names
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """An empty drop folder and ledger."""
+    (tmp_path / "drop").mkdir()
+    return Bench(tmp_path / "drop", Ledger(open_database(tmp_path / "state")))
+
+
+def test_backlog_is_issued_in_order_of_event_time(bench: Bench) -> None:
+    """Files of a card come out by the time they were taken, not by name or arrival."""
+    for name, minute in (("a", 3), ("b", 1), ("c", 2)):
+        bench.file(name, minute)
+    bench.feeder().step()
+    assert bench.issued() == ["b", "c", "a"]
+
+
+def test_attempts_are_committed_before_tickets_are_issued(bench: Bench) -> None:
+    """Whoever gets a ticket finds its attempt on record already."""
+    bench.file("a", 0)
+    bench.feeder().step()
+    assert bench.ledger.suspects()["cam/a.JPG"].attempts == 1
+    assert bench.issued() == ["a"]
+
+
+def test_only_a_few_files_are_under_way_at_once(bench: Bench) -> None:
+    """However long the backlog, a crash has few bystanders."""
+    for number in range(3 * GROUP):
+        bench.file(f"i{number:02}", number)
+    feeder = bench.feeder()
+    for _ in range(3):
+        feeder.step()
+    assert bench.pipeline.in_flight == GROUP
+    assert feeder.backlog == 2 * GROUP
+
+
+def test_files_that_are_no_images_pass_by_with_a_reason(bench: Bench) -> None:
+    """A video is accounted for without a worker."""
+    bench.file("clip", 0, suffix=".AVI")
+    bench.feeder().step()
+    outcomes = bench.pipeline.take(10, wait=0.1, linger=0.0)
+    assert [(o.fate.state, o.fate.reason) for o in outcomes] == [("ignored", "videos aren't supported")]
+
+
+def test_nothing_is_issued_while_there_is_no_space(bench: Bench) -> None:
+    """On a full disk files wait in the backlog."""
+    bench.file("a", 0)
+    bench.space = False
+    feeder = bench.feeder()
+    feeder.step()
+    assert (bench.issued(), feeder.backlog) == ([], 1)
+    bench.space = True
+    feeder.step()
+    assert bench.issued() == ["a"]
+
+
+def test_suspects_are_tried_alone(bench: Bench) -> None:
+    """What was under way when a process died is tried by itself; the next one waits for its outcome."""
+    first, second = bench.file("a", 0), bench.file("b", 1)
+    bench.ledger.attempt([(first.file, Stat(*first.stat))], now=1)
+    feeder = bench.feeder()
+    feeder.step()
+    assert bench.issued() == ["a"]
+    feeder.step()
+    assert bench.issued() == []
+    bench.pipeline.recorded(1)
+    feeder.step()
+    assert bench.issued() == ["b"]
+    assert second.file in bench.ledger.suspects()
+
+
+def test_suspect_that_kills_a_process_of_its_own_is_quarantined(bench: Bench) -> None:
+    """The third death in a row, in a process of its own, condemns the image."""
+    candidate = bench.file("a", 0)
+    for _ in range(2):
+        bench.ledger.attempt([(candidate.file, Stat(*candidate.stat))], now=1)
+    bench.killers.add(candidate.file)
+    feeder = bench.feeder()
+    feeder.step()
+    outcomes = bench.pipeline.take(10, wait=0.1, linger=0.0)
+    assert [o.fate.state for o in outcomes] == ["quarantined"]
+    assert "3 times in a row" in outcomes[0].fate.reason
+
+
+def test_bystander_of_power_cuts_is_not_condemned(bench: Bench) -> None:
+    """However often the power failed during an image, it is processed if it harms no process."""
+    candidate = bench.file("a", 0)
+    for _ in range(7):
+        bench.ledger.attempt([(candidate.file, Stat(*candidate.stat))], now=1)
+    feeder = bench.feeder()
+    feeder.step()
+    assert bench.issued() == ["a"]
+
+
+def test_changed_file_is_no_suspect(bench: Bench) -> None:
+    """New content under a suspect's name starts afresh."""
+    candidate = bench.file("a", 0)
+    old = Stat(candidate.stat.device, candidate.stat.inode, candidate.stat.size + 1, candidate.stat.mtime_ns)
+    bench.ledger.attempt([(candidate.file, old)], now=1)
+    bench.feeder().step()
+    assert bench.ledger.suspects()["cam/a.JPG"].attempts == 1
+
+
+def test_event_times_of_the_backlog_hold_the_watermark(bench: Bench) -> None:
+    """Every file found counts as pending until it has an outcome."""
+    bench.file("a", 5)
+    bench.file("b", 2)
+    bench.feeder().step()
+    assert bench.pending.oldest("cam") == round((START + timedelta(minutes=2)).timestamp() * 1000)

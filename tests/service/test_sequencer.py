@@ -1,0 +1,44 @@
+"""Results in the order in which their work was given out."""
+
+from __future__ import annotations
+
+import threading
+
+from hypothesis import given, strategies as st
+
+from edge.service.sequencer import Sequencer
+
+
+@given(st.permutations(range(12)), st.integers(1, 5))
+def test_results_come_out_in_order_whatever_order_they_go_in(order: list[int], limit: int) -> None:
+    """Nothing is handed out before all with smaller numbers; nothing is lost; no batch is too large."""
+    sequencer: Sequencer[int] = Sequencer()
+    taken: list[int] = []
+    for number in order:
+        sequencer.put(number, number)
+        batch = sequencer.take(limit, wait=0.0, linger=0.0)
+        assert len(batch) <= limit
+        taken += batch
+        assert taken == list(range(len(taken)))
+    while batch := sequencer.take(limit, wait=0.0, linger=0.0):
+        taken += batch
+    assert taken == list(range(12))
+
+
+def test_take_returns_empty_when_the_next_is_missing() -> None:
+    """A later result alone is not handed out."""
+    sequencer: Sequencer[str] = Sequencer()
+    sequencer.put(1, "later")
+    assert sequencer.take(10, wait=0.01, linger=0.0) == []
+
+
+def test_take_waits_for_company_up_to_the_limit() -> None:
+    """A reader that lingers gets results that come meanwhile in the same batch."""
+    sequencer: Sequencer[int] = Sequencer()
+    sequencer.put(0, 0)
+    later = threading.Timer(0.05, sequencer.put, (1, 1))
+    later.start()
+    try:
+        assert sequencer.take(2, wait=1.0, linger=30.0) == [0, 1]
+    finally:
+        later.join()

@@ -1,0 +1,137 @@
+"""Opening, transactions, damage."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from edge.errors import StoreBusyError, StoreCorruptError, StoreError
+from edge.store.database import DATABASE, move_aside, open_database, open_readonly
+from edge.store.files import StateLock, write_durably
+from edge.store.schema import MIGRATIONS
+
+
+def test_new_database_is_durable_and_has_an_epoch(tmp_path: Path) -> None:
+    """WAL with synchronous=FULL, a schema version, and an epoch that stays."""
+    database = open_database(tmp_path)
+    assert database.execute("PRAGMA journal_mode") == [("wal",)]
+    assert database.execute("PRAGMA synchronous") == [(2,)]
+    epoch = database.epoch
+    database.close()
+    assert open_database(tmp_path).epoch == epoch
+
+
+def test_transaction_is_all_or_nothing(tmp_path: Path) -> None:
+    """What a failing block wrote is gone."""
+    database = open_database(tmp_path)
+    with pytest.raises(ZeroDivisionError), database.transaction():
+        database.remember("a", "1")
+        raise ZeroDivisionError
+    assert database.one("SELECT 1 FROM meta WHERE key = 'a'") is None
+
+
+def test_inner_transaction_joins_the_outer(tmp_path: Path) -> None:
+    """An inner block that ends doesn't commit what the outer one may still undo."""
+    database = open_database(tmp_path)
+    with pytest.raises(ZeroDivisionError), database.transaction():
+        with database.transaction():
+            database.remember("a", "1")
+        raise ZeroDivisionError
+    assert database.one("SELECT 1 FROM meta WHERE key = 'a'") is None
+
+
+def test_threads_take_turns(tmp_path: Path) -> None:
+    """Transactions of several threads don't mix, and none fails because another one runs."""
+    database = open_database(tmp_path)
+    database.remember("n", "0")
+
+    def count() -> None:
+        for _ in range(50):
+            with database.transaction():
+                number = int(database.meta("n"))
+                database.remember("n", str(number + 1))
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert database.meta("n") == "200"
+
+
+def test_reader_sees_commits_of_a_running_writer(tmp_path: Path) -> None:
+    """Commands read beside the daemon, and can't write."""
+    database = open_database(tmp_path)
+    reader = open_readonly(tmp_path)
+    database.remember("a", "1")
+    assert reader.meta("a") == "1"
+    with pytest.raises(StoreError, match="readonly"):
+        reader.remember("a", "2")
+
+
+def test_reader_says_what_to_do_where_there_is_no_database(tmp_path: Path) -> None:
+    """A wrong --state gets a clear word, and no empty database."""
+    with pytest.raises(StoreError, match="no database here"):
+        open_readonly(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("page", [1, 3, 7])
+def test_damage_is_found_at_start(tmp_path: Path, page: int) -> None:
+    """An overwritten page is found before anything is written."""
+    database = open_database(tmp_path)
+    with database.transaction():
+        for number in range(2000):
+            database.remember(f"key {number}", "x" * 50)
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    with (tmp_path / DATABASE).open("r+b") as file:
+        file.seek(page * 4096)
+        file.write(b"\xa5" * 4096)
+    with pytest.raises(StoreCorruptError):
+        open_database(tmp_path)
+
+
+def test_damaged_database_is_moved_aside_whole(tmp_path: Path) -> None:
+    """The damaged file is kept under another name, and a new database with a new epoch begins."""
+    epoch = open_database(tmp_path).epoch
+    aside = move_aside(tmp_path)
+    assert aside.is_file()
+    assert open_database(tmp_path).epoch != epoch
+
+
+def test_newer_database_is_refused(tmp_path: Path) -> None:
+    """An older program doesn't touch what a newer one made."""
+    open_database(tmp_path).close()
+    with sqlite3.connect(tmp_path / DATABASE) as connection:
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    connection.close()
+    with pytest.raises(StoreError, match="newer"):
+        open_database(tmp_path)
+
+
+def test_one_daemon_for_each_state_folder(tmp_path: Path) -> None:
+    """The lock is held by one, and free again after it."""
+    with StateLock(tmp_path), pytest.raises(StoreBusyError, match="another"), StateLock(tmp_path):
+        pass
+    with StateLock(tmp_path):
+        pass
+
+
+def test_files_are_replaced_whole(tmp_path: Path) -> None:
+    """A file is the old one or the new one; no temporary file stays."""
+    path = tmp_path / "folder" / "file"
+    write_durably(path, b"old")
+    write_durably(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+def test_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    """The disk's refusal comes out as a store error with the path in it."""
+    (tmp_path / "folder").write_text("a file where a folder should be")
+    with pytest.raises(StoreError, match="file can't be written"):
+        write_durably(tmp_path / "folder" / "file", b"x")
