@@ -15,10 +15,21 @@ def default_configuration() -> str:
     Raises:
         EdgeError: the installation lacks it.
     """
-    for folder in (_PACKAGE / "_data" / "configs", _PACKAGE.parent / "configs"):
-        path = folder / "edge.toml"
-        if path.is_file():
-            return path.read_text("utf-8")
-    raise EdgeError(
-        "installation is incomplete", subject="configs/edge.toml", hint="install the package again"
-    )
+    return _find("configs/edge.toml").read_text("utf-8")
+
+
+def shipped_units() -> dict[str, Path]:
+    """The systemd units that come with this version: path below ``/etc/systemd/system`` -> file.
+
+    Raises:
+        EdgeError: the installation lacks them.
+    """
+    names = ("edge.service", "edge.service.d/gpu.conf")
+    return {name: _find(f"systemd/{name}") for name in names}
+
+
+def _find(name: str) -> Path:
+    for folder in (_PACKAGE / "_data", _PACKAGE.parent):
+        if (folder / name).is_file():
+            return folder / name
+    raise EdgeError("installation is incomplete", subject=name, hint="install the package again")

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from edge import __version__
-from edge.cli import config, look, models, run, search, subscribe
+from edge.cli import config, doctor, look, models, run, search, subscribe
 from edge.cli.common import err
 from edge.errors import EdgeError
 
@@ -46,6 +46,7 @@ app.command("status")(look.status_command)
 app.command("registrations")(look.registrations_command)
 app.command("media")(look.media_command)
 app.command("subscribe")(subscribe.subscribe_command)
+app.command("doctor")(doctor.doctor_command)
 app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
 app.add_typer(search.app, name="search")
