@@ -30,6 +30,7 @@ from edge.settings import Settings
 from edge.store.database import Database
 from edge.store.outbox import Outbox
 from edge.vision.pipeline import VisionInfo
+from edge.vision.selftest import ABSENT
 
 BeatState = Literal["starting", "ok", "degraded", "stopping"]
 
@@ -148,9 +149,8 @@ def find_problems(gauges: Gauges, disk: DiskHealth, settings: Settings) -> list[
             Problem(code="not_authorized", message=f"the broker refuses: {names}", hint="check its ACL")
         )
     for refusal in gauges.vision.providers.refused:
-        if refusal.reason.startswith("not installed"):
-            continue
-        found.append(Problem(code="provider_refused", message=f"{refusal.provider}: {refusal.reason}"))
+        if refusal.reason != ABSENT:
+            found.append(Problem(code="provider_refused", message=f"{refusal.provider}: {refusal.reason}"))
     return found
 
 

@@ -27,6 +27,8 @@ Array = npt.NDArray[Any]
 Opener = Callable[[Path, str, int], Model]
 _APART: Final = 0.5  # share of the references' distance that two different outputs must keep
 _TWO: Final = 2
+ABSENT: Final = "not in the installed ONNX Runtime"
+"""Reason of a refusal that needs nobody: the provider was never there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,7 @@ def open_tested(
     refused: list[Refusal] = []
     for provider in providers:
         if provider not in available:
-            refused.append(Refusal(provider, "not in the installed ONNX Runtime"))
+            refused.append(Refusal(provider, ABSENT))
             continue
 
         def open_file(name: str, provider: str = provider) -> Model:
