@@ -122,9 +122,16 @@ def _from_credentials() -> dict[str, Any]:
             secrets_prefix="",
             secrets_nested_delimiter="__",
         )
-        return dict(source())
+        found: dict[str, Any] = dict(source())
+        return _without_empty(found)
     except SettingsError as error:
         raise ConfigError("credential can't be read", subject=folder, hint=str(error)) from error
+
+
+def _without_empty(values: Mapping[str, Any]) -> dict[str, Any]:
+    """An empty credential says nothing: the unit has one as the default where no file is."""
+    kept = {k: _without_empty(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+    return {key: value for key, value in kept.items() if value not in ("", {})}
 
 
 def _merge(into: MutableMapping[str, Any], values: Mapping[str, Any]) -> None:

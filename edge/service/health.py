@@ -148,9 +148,11 @@ def find_problems(gauges: Gauges, disk: DiskHealth, settings: Settings) -> list[
         found.append(
             Problem(code="not_authorized", message=f"the broker refuses: {names}", hint="check its ACL")
         )
-    for refusal in gauges.vision.providers.refused:
-        if refusal.reason != ABSENT:
-            found.append(Problem(code="provider_refused", message=f"{refusal.provider}: {refusal.reason}"))
+    found += [
+        Problem(code="provider_refused", message=f"{refusal.provider}: {refusal.reason}")
+        for refusal in gauges.vision.providers.refused
+        if refusal.reason != ABSENT
+    ]
     return found
 
 
