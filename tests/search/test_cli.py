@@ -1,0 +1,191 @@
+"""``edge search`` as it is called, on a database whose bundle has no models: only its manifest is needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from typer.testing import CliRunner, Result
+
+from edge.cli.app import app
+from edge.errors import BundleError, ConfigError, SearchError, StoreError, UsageError
+from edge.vision.manifest import bundle_sha256
+from tests.search.build import OTHER_BUNDLE, Site, media_id, names, two_cameras, unit
+
+NO_FILE = "0" * 64
+
+
+def manifest(dimension: int) -> dict[str, Any]:
+    """What a bundle of this dimension says of itself; its files are missing."""
+    picture = {"name": "x", "width": 8, "height": 8, "layout": "NHWC", "dtype": "uint8"}
+    graph = {"sha256": NO_FILE, "opset": 20, "precision": "fp32"}
+    return {
+        "name": "paper",
+        "version": "1",
+        "license": "Apache-2.0",
+        "sources": [],
+        "detector": {
+            **graph,
+            "file": "detector.onnx",
+            "input": picture,
+            "decoder": "boxes",
+            "outputs": {"boxes": "boxes", "scores": "scores"},
+            "classes": ["animal"],
+            "class_map": {"animal": "animal"},
+            "thresholds": {"animal": 0.2, "person": 0.3, "vehicle": 0.3, "iou": 0.5},
+        },
+        "visual": {
+            **graph,
+            "file": "visual.onnx",
+            "input": picture,
+            "output": "embedding",
+            "dimension": dimension,
+            "logit_scale": 30.0,
+        },
+        "text": {
+            **graph,
+            "file": "text.onnx",
+            "ids": "ids",
+            "mask": "mask",
+            "output": "embedding",
+            "tokenizer_sha256": NO_FILE,
+            "max_tokens": 16,
+        },
+        "golden": {"sha256": NO_FILE, "min_cosine": {"detector": 0.9, "visual": 0.9, "text": 0.9}},
+    }
+
+
+@pytest.fixture
+def paper(tmp_path: Path) -> Path:
+    """A bundle's folder with nothing but its manifest."""
+    folder = tmp_path / "paper"
+    folder.mkdir()
+    (folder / "manifest.toml").write_text(tomli_w.dumps(manifest(3)))
+    return folder
+
+
+@pytest.fixture
+def site(tmp_path: Path, paper: Path) -> Iterator[Site]:
+    """Two cameras' images and registrations, embedded by the bundle."""
+    found = two_cameras(tmp_path / "state")
+    sha256 = bundle_sha256(paper)
+    with found.db.transaction():
+        found.db.execute("INSERT INTO bundles VALUES (?, 'paper')", (sha256,))
+        found.db.execute("UPDATE embeddings SET bundle = ?", (sha256,))
+        found.db.execute("UPDATE media SET bundle = ?", (sha256,))
+    yield found
+    found.db.close()
+
+
+def search(site: Site, paper: Path, *arguments: str) -> Result:
+    """Call the command on a site with the bundle."""
+    where = ("--state", str(site.state), "--bundle", str(paper))
+    return CliRunner().invoke(app, ["search", *arguments, *where])
+
+
+def rows(result: Result) -> list[dict[str, Any]]:
+    """What it printed with ``--json``."""
+    assert result.exception is None, result.exception
+    found: list[dict[str, Any]] = json.loads(result.stdout)
+    return found
+
+
+def test_json_is_an_array_of_objects_best_first(site: Site, paper: Path) -> None:
+    """Every answer has the documented fields; times are the camera's own, with their offset."""
+    found = rows(search(site, paper, "image", media_id("f4"), "--json"))
+    assert found[0] == {
+        "file": "cam-2/f4.jpg",
+        "score": pytest.approx(1, abs=1e-3),
+        "media_id": media_id("f4"),
+        "deployment": "cam-2",
+        "taken": "1970-01-01T02:04:00.000+02:00",
+        "label": "Fox",
+        "registration_id": "r-fox-2",
+    }
+    assert [row["score"] for row in found] == sorted((row["score"] for row in found), reverse=True)
+
+
+def test_an_image_outside_of_registrations_has_no_label(site: Site, paper: Path) -> None:
+    """Label and registration are null where there are none."""
+    (found,) = rows(search(site, paper, "image", media_id("e1"), "--top", "1", "--json"))
+    assert (found["file"], found["label"], found["registration_id"]) == ("cam-1/e1.jpg", None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), {"f1", "f4", "b1", "e1", "e2"}),
+        (("--all",), {"f1", "f2", "f3", "f4", "b1", "e1", "e2"}),
+        (("--all", "--deployment", "cam-1", "--label", "Fox"), {"f1", "f2", "f3"}),
+        (("--all", "--from", "1970-01-01T00:05:00", "--to", "1970-01-01T00:09:00"), {"f2", "e1"}),
+        (("--top", "1"), {"f1"}),
+        (("--label", "Wolf"), set()),
+    ],
+)
+def test_options_choose_the_answers(
+    site: Site, paper: Path, options: tuple[str, ...], expected: set[str]
+) -> None:
+    """Camera, label, times, number and grouping come from the command line."""
+    found = rows(search(site, paper, "image", media_id("f1"), "--json", *options))
+    assert set(names([row["file"] for row in found])) == expected
+
+
+def test_the_table_names_files_and_labels(site: Site, paper: Path) -> None:
+    """Without --json people get a table, the best on top."""
+    lines = search(site, paper, "image", media_id("b1")).stdout.splitlines()
+    assert lines[0].split() == ["score", "file", "deployment", "taken", "label"]
+    assert lines[1].split() == ["1.000", "cam-1/b1.jpg", "cam-1", "1970-01-01", "03:30:00", "Badger"]
+
+
+def test_tells_of_images_that_could_not_be_compared(site: Site, paper: Path) -> None:
+    """Images of other models are told on standard error; standard output stays JSON."""
+    site.image("x", unit(1, 0, 0), minute=999, bundle=OTHER_BUNDLE)
+    result = search(site, paper, "image", media_id("f1"), "--json")
+    assert "x" not in names([row["file"] for row in rows(result)])
+    assert "1 images were embedded by other models" in " ".join(result.stderr.split())
+
+
+def failing(result: Result, kind: type[BaseException]) -> str:
+    """The error with which the command ended."""
+    assert isinstance(result.exception, kind), result.exception
+    assert result.stdout == ""
+    return str(result.exception)
+
+
+def test_errors_say_what_is_wrong(site: Site, paper: Path, tmp_path: Path) -> None:
+    """A bad time, an unknown image, a missing picture, a missing bundle: each has its own error."""
+    unknown = media_id("nothing")
+    assert unknown in failing(search(site, paper, "image", unknown), SearchError)
+    assert "none.jpg" in failing(search(site, paper, "image", str(tmp_path / "none.jpg")), UsageError)
+    assert "not a time" in failing(search(site, paper, "text", "fox", "--from", "soon"), UsageError)
+    assert "no such model bundle" in failing(search(site, Path("nowhere"), "text", "fox"), BundleError)
+
+
+def test_an_image_is_needed_before_a_model_is(site: Site, paper: Path) -> None:
+    """With an empty database the error is that, not that the bundle's text model is missing."""
+    site.db.execute("DELETE FROM embeddings")
+    message = failing(search(site, paper, "text", "fox"), SearchError)
+    assert "nothing to search yet" in message
+
+
+def test_a_folder_without_a_database_is_named(paper: Path, tmp_path: Path) -> None:
+    """A wrong --state says which file it looked for."""
+    result = CliRunner().invoke(
+        app, ["search", "text", "fox", "--state", str(tmp_path / "none"), "--bundle", str(paper)]
+    )
+    assert "edge.db" in failing(result, StoreError)
+
+
+def test_a_configuration_that_is_missing_is_named(tmp_path: Path) -> None:
+    """A wrong --config is an error of its own."""
+    result = CliRunner().invoke(app, ["search", "text", "fox", "--config", str(tmp_path / "none.toml")])
+    assert "none.toml" in failing(result, ConfigError)
+
+
+def test_top_is_at_least_one(site: Site, paper: Path) -> None:
+    """No answers is no question."""
+    assert search(site, paper, "text", "fox", "--top", "0").exit_code == 2
