@@ -146,9 +146,9 @@ class Table:
 class _Asking:
     """Where a device stands with what is missing of it."""
 
-    noticed: float = 0.0
-    news: float = 0.0
-    not_before: float = 0.0
+    noticed: float | None = None
+    news: float = float("-inf")
+    not_before: float = float("-inf")
     correlation: bytes | None = None
     gap: Gap | None = None
     tries: int = 0
@@ -180,7 +180,7 @@ class Asker:
             first_gaps.setdefault(gap.device, gap)
         for device, asking in self._devices.items():
             if device not in first_gaps:
-                asking.noticed = 0.0
+                asking.noticed = None
         return [(gap, self._ask(gap, now)) for gap in first_gaps.values() if self._is_due(gap.device, now)]
 
     def answered(self, correlation: bytes, now: float, *, ok: bool, waiting: bool = False) -> Gap | None:
@@ -196,7 +196,8 @@ class Asker:
 
     def _is_due(self, device: str, now: float) -> bool:
         asking = self._devices.setdefault(device, _Asking())
-        asking.noticed = asking.noticed or now
+        if asking.noticed is None:
+            asking.noticed = now
         quiet = now - max(asking.news, asking.noticed) >= self._patience
         old = now - asking.noticed >= 5 * self._patience
         return now >= asking.not_before and (quiet or old)

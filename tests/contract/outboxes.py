@@ -49,25 +49,25 @@ class MemoryOutbox:
         self.epoch = epoch
         self.rows: dict[int, FakeRow] = {}
         self.acknowledgements: list[list[int]] = []
+        self._head = 0
         self._lock = threading.Lock()
 
     def append(self, deployment: str, payload: bytes | Callable[[int], bytes]) -> int:
         """Add a message with the next number."""
         with self._lock:
-            seq = len(self.rows) + 1
+            seq = self._head = self._head + 1
             body = payload if isinstance(payload, bytes) else payload(seq)
             self.rows[seq] = FakeRow(seq, deployment, body)
             return seq
 
     def head(self) -> int:
         """The last number given out."""
-        with self._lock:
-            return len(self.rows)
+        return self._head
 
     def pending(self, after: int, limit: int) -> list[FakeRow]:
         """Rows in line above a number."""
         with self._lock:
-            above = (self.rows[seq] for seq in range(after + 1, len(self.rows) + 1))
+            above = (self.rows[seq] for seq in range(after + 1, self._head + 1) if seq in self.rows)
             return list(itertools.islice((row for row in above if row.state == "pending"), limit))
 
     def acknowledge(self, seqs: Sequence[int]) -> None:
@@ -85,6 +85,11 @@ class MemoryOutbox:
         for seq in seqs:
             if self.rows[seq].state == "set_aside":
                 self._turn(seq, "pending")
+
+    def prune(self, last: int) -> None:
+        """Remove rows from the front, as the store does after the retention period."""
+        with self._lock:
+            self.rows = {seq: row for seq, row in self.rows.items() if seq > last}
 
     def range(self, first: int, last: int) -> list[FakeRow]:
         """Rows in any state."""
