@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from edge import __version__
-from edge.cli import config, doctor, look, models, run, search, subscribe
+from edge.cli import config, demo, doctor, look, models, run, search, subscribe
 from edge.cli.common import err
 from edge.errors import EdgeError
 
@@ -41,6 +41,7 @@ def _root(
     """Camera-trap images in, registrations of animals out, on a small machine in the field."""
 
 
+app.command("demo")(demo.demo_command)
 app.command("run")(run.run_command)
 app.command("status")(look.status_command)
 app.command("registrations")(look.registrations_command)
