@@ -132,11 +132,6 @@ class Reconciler:
             self._mounts = mounts
             self._next_check = self._next_scan = self._clock()
 
-    @property
-    def waiting(self) -> int:
-        """Files seen that haven't stood still for long enough."""
-        return self._settling.waiting
-
     def state(self) -> WatchState:
         """A snapshot."""
         unwatched = len(self._unwatched)

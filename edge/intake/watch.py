@@ -7,7 +7,6 @@ import select
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -58,7 +57,7 @@ class Watcher:
         )
         self._changed = threading.Condition()
         self._ready: list[Candidate] = []
-        self._retries: deque[tuple[Candidate, float]] = deque()
+        self._returned: list[tuple[Candidate, float]] = []
         self._stopping = False
         self._failure: BaseException | None = None
         self._state = self._work.state()
@@ -112,12 +111,14 @@ class Watcher:
 
     def retry(self, candidate: Candidate, after: float) -> None:
         """Puts a file back: it is handed out again after some seconds, or sooner if it changes."""
-        self._retries.append((candidate, after))
+        with self._changed:
+            self._returned.append((candidate, after))
         self._ring()
 
     def pending(self) -> int:
-        """Files seen but not handed out yet."""
-        return self._work.waiting + len(self._ready) + len(self._retries)
+        """Files seen but not handed out yet, as of the last step."""
+        with self._changed:
+            return self._state.waiting + len(self._ready) + len(self._returned)
 
     def state(self) -> WatchState:
         """How it is, as of the last step."""
@@ -162,15 +163,17 @@ class Watcher:
 
     def _step(self) -> None:
         self._beat()
-        while self._retries:
-            candidate, after = self._retries.popleft()
+        with self._changed:
+            returned = list(self._returned)
+        for candidate, after in returned:
             self._work.retry(candidate.name, candidate.stat, after)
         still = [Candidate(self._drop, name, stat) for name, stat in self._work.step()]
+        # All at once, so that no file is missing from pending() on its way from one to the other.
         with self._changed:
+            del self._returned[: len(returned)]
             self._state = self._work.state()
-            if still:
-                self._ready += still
-                self._changed.notify_all()
+            self._ready += still
+            self._changed.notify_all()
 
     def _poller(self, table: int) -> select.poll:
         poller = select.poll()

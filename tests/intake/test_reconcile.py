@@ -100,7 +100,7 @@ def test_the_regular_scan_finds_what_no_hint_told(
     _deaf(monkeypatch)
     _put(drop / "cam/a.jpg")
     assert desk.step(58.0) == []
-    assert desk.work.waiting == 0
+    assert desk.work.state().waiting == 0
     assert desk.step(2.0) == []
     assert desk.step(2.0) == ["cam/a.jpg"]
     assert desk.work.state().scans == 2
@@ -149,7 +149,7 @@ def test_files_and_folders_that_vanish_are_forgotten(desk: Desk, drop: Path) -> 
         (drop / name).unlink()
     shutil.rmtree(drop / "gone")
     assert desk.step(60.0) == []
-    assert (desk.work.waiting, desk.work.state().out) == (0, 1)
+    assert (desk.work.state().waiting, desk.work.state().out) == (0, 1)
     assert desk.work.state().watched == 2
 
 

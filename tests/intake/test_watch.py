@@ -170,6 +170,19 @@ def test_recovers_when_the_drop_folder_comes_late_and_goes_for_a_while(
             assert wait_for(lambda: not watcher.state().drop_present)
 
 
+def test_a_file_is_never_missing_from_what_is_pending(watcher: Watcher, drop: Path) -> None:
+    """From its first sighting until it is taken, over and over; nobody takes it for done in between."""
+    (drop / "a.jpg").write_bytes(b"x")
+    assert wait_for(lambda: watcher.pending() == 1)
+    for _ in range(20):
+        end = time.monotonic() + 5
+        candidates: list[Candidate] = []
+        while not candidates and time.monotonic() < end:
+            assert watcher.pending() == 1
+            candidates = watcher.take(0.0)
+        watcher.retry(candidates[0], after=0.01)
+
+
 @pytest.mark.faults
 def test_a_card_mounted_below_the_drop_folder_is_scanned_at_once(watcher: Watcher, drop: Path) -> None:
     """The kernel says that the mount table changed; no regular scan helps."""
