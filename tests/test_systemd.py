@@ -1,0 +1,202 @@
+"""The units: accepted by systemd, tight, and no tighter than the daemon can stand."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.resources import shipped_units
+
+SYSTEMD = Path(__file__).resolve().parent.parent / "systemd"
+EXPOSURE = re.compile(r"Overall exposure level for \S+: ([\d.]+)")
+NEVER = ("network", "time-sync", "time-set")
+DISPENSABLE = {
+    "mbind",  # OpenBLAS tells where it would like its memory, and doesn't look at the answer
+    "fchown",  # SQLite gives new files to the database's owner, only when root runs it
+}
+
+
+@pytest.fixture
+def analyze() -> str:
+    """The program ``systemd-analyze``."""
+    path = shutil.which("systemd-analyze")
+    if path is None:
+        pytest.skip("systemd-analyze is not installed (Debian: systemd)")
+    return path
+
+
+def _unit(path: Path) -> dict[str, list[str]]:
+    """A unit's settings, each with all its values in order; sections put together."""
+    found: dict[str, list[str]] = {}
+    for line in path.read_text("utf-8").splitlines():
+        if "=" in line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            found.setdefault(key, []).append(value)
+    return found
+
+
+def _root(folder: Path, *, gpu: bool) -> Path:
+    """A root folder with the unit, the program that it starts, and nothing else."""
+    units = folder / "etc" / "systemd" / "system"
+    (units / "edge.service.d").mkdir(parents=True)
+    shutil.copy(SYSTEMD / "edge.service", units)
+    if gpu:
+        shutil.copy(SYSTEMD / "edge.service.d" / "gpu.conf", units / "edge.service.d")
+    program = folder / _unit(SYSTEMD / "edge.service")["ExecStart"][0].split()[0].lstrip("/")
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    for target in ("sysinit", "basic", "shutdown", "multi-user"):
+        (units / f"{target}.target").write_text(f"[Unit]\nDescription={target}\n")
+    return folder
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_systemd_accepts_the_unit(analyze: str, tmp_path: Path, *, gpu: bool) -> None:
+    """``systemd-analyze verify`` has nothing to say, without and with the drop-in for GPUs."""
+    root = _root(tmp_path, gpu=gpu)
+    command = [analyze, "verify", "--man=no", "--recursive-errors=no", f"--root={root}", "edge.service"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_verify_would_notice(analyze: str, tmp_path: Path) -> None:
+    """The same check refuses a setting that doesn't exist, so its silence means something."""
+    root = _root(tmp_path, gpu=False)
+    unit = root / "etc" / "systemd" / "system" / "edge.service"
+    unit.write_text(unit.read_text().replace("WatchdogSec", "WatchdogSecs"))
+    command = [analyze, "verify", "--man=no", "--recursive-errors=no", f"--root={root}", "edge.service"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "WatchdogSecs" in done.stderr
+
+
+@pytest.mark.parametrize(("gpu", "most"), [(False, 1.4), (True, 1.7)])
+def test_exposure_is_low(analyze: str, tmp_path: Path, *, gpu: bool, most: float) -> None:
+    """``systemd-analyze security`` gives a low exposure (an unhardened service has 9.6)."""
+    unit = _root(tmp_path, gpu=gpu) / "etc" / "systemd" / "system" / "edge.service"
+    command = [analyze, "security", "--offline=true", "--no-pager", "--threshold=20", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = EXPOSURE.search(done.stdout)
+    assert found is not None
+    assert float(found[1]) <= most
+
+
+def test_it_waits_for_nothing() -> None:
+    """No ordering after the network or the time: the daemon starts without either."""
+    text = (SYSTEMD / "edge.service").read_text("utf-8").lower()
+    ordering = [
+        line for line in text.splitlines() if line.startswith(("after=", "wants=", "requires=", "bindsto="))
+    ]
+    assert not [line for line in ordering if any(word in line for word in NEVER)]
+
+
+def test_it_always_comes_back() -> None:
+    """However it ends and however often, systemd starts it again; a silent daemon is ended."""
+    unit = _unit(SYSTEMD / "edge.service")
+    assert unit["Restart"] == ["always"]
+    assert unit["StartLimitIntervalSec"] == ["0"]
+    assert (unit["Type"], unit["NotifyAccess"], unit["WatchdogSec"]) == (["notify"], ["main"], ["60"])
+
+
+def test_a_missing_password_file_has_a_default() -> None:
+    """A credential from a file alone would fail the start where there is no password."""
+    unit = _unit(SYSTEMD / "edge.service")
+    (loaded,) = unit["LoadCredential"]
+    (default,) = unit["SetCredential"]
+    assert loaded.partition(":")[0] == default.partition(":")[0] == "mqtt__password"
+
+
+def test_gpu_devices_have_no_wildcards_in_paths() -> None:
+    """systemd matches wildcards in the names of device groups only; in a path they would match nothing."""
+    allowed = [value.split()[0] for value in _unit(SYSTEMD / "edge.service.d" / "gpu.conf")["DeviceAllow"]]
+    assert {"/dev/nvmap", "char-nvidia*", "char-drm"} <= set(allowed)
+    assert not [device for device in allowed if device.startswith("/dev/") and set(device) & set("*?[")]
+
+
+def test_units_come_with_the_package() -> None:
+    """What ``edge doctor`` compares with is what lies in this folder."""
+    assert {name: path.resolve() for name, path in shipped_units().items()} == {
+        name: SYSTEMD / name for name in ("edge.service", "edge.service.d/gpu.conf")
+    }
+
+
+def test_user_of_the_unit_is_the_one_that_sysusers_makes() -> None:
+    """User, group and drop folder agree between the three files."""
+    unit = _unit(SYSTEMD / "edge.service")
+    user = (SYSTEMD / "edge.sysusers.conf").read_text("utf-8").splitlines()[-1].split()
+    assert unit["User"] == unit["Group"] == [user[1]]
+    folders = [
+        line.split()
+        for line in (SYSTEMD / "edge.tmpfiles.conf").read_text("utf-8").splitlines()
+        if line.startswith("d ")
+    ]
+    assert folders[0][1:5] == ["/var/lib/edge", unit["StateDirectoryMode"][0], *unit["User"], *unit["Group"]]
+
+
+def _expand(analyze: str, names: list[str]) -> set[str]:
+    """System calls of groups, groups within groups included."""
+    found: set[str] = set()
+    for name in names:
+        if not name.startswith("@"):
+            found.add(name)
+            continue
+        done = subprocess.run(
+            [analyze, "syscall-filter", "--no-pager", name], capture_output=True, text=True, check=True
+        )
+        lines = (line.strip() for line in done.stdout.splitlines()[1:])
+        found |= _expand(analyze, [line for line in lines if line and not line.startswith("#")])
+    return found
+
+
+def _allowed(analyze: str) -> set[str]:
+    """What the unit's filter lets through."""
+    found = _expand(analyze, ["@default"])
+    for value in _unit(SYSTEMD / "edge.service")["SystemCallFilter"]:
+        names = _expand(analyze, value.lstrip("~").split())
+        found = found - names if value.startswith("~") else found | names
+    return found
+
+
+def _called(trace: Path) -> Iterator[str]:
+    for line in trace.read_text("utf-8", "replace").splitlines():
+        if (found := re.match(r"^\d+ +([a-z0-9_]+)\(", line)) is not None:
+            yield found[1]
+
+
+@pytest.mark.slow
+def test_filter_lets_the_daemon_work(analyze: str, tmp_path: Path) -> None:
+    """A whole run over some images makes no system call that the filter denies and that it can't do without."""
+    from tests.vision import toy  # noqa: PLC0415 - needs onnx
+
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    bundle = toy.save_bundle(tmp_path / "toy")
+    drop = tmp_path / "drop" / "cam"
+    drop.mkdir(parents=True)
+    for number in range(3):
+        (drop / f"{number}.JPG").write_bytes(toy.jpeg(toy.scene((8 * number, 24, (255, 0, 0)))))
+    trace = tmp_path / "trace"
+    daemon = [sys.executable, "-m", "edge", "run", "--drop", str(drop.parent), "--state", str(tmp_path / "s")]
+    command = ["strace", "-f", "-qq", "-o", str(trace), *daemon, "--broker", "none", "--until-idle"]
+    done = subprocess.run(
+        [*command, "--bundle", str(bundle)], capture_output=True, text=True, check=False, timeout=110
+    )
+    if "ptrace" in done.stderr:
+        pytest.skip("strace may not trace here")
+    assert done.returncode == 0, done.stderr[-2000:]
+    called = set(_called(trace))
+    assert {"openat", "fdatasync", "inotify_add_watch"} <= called
+    assert called - _allowed(analyze) <= DISPENSABLE
+
+
+def test_environment_of_the_unit() -> None:
+    """One malloc arena, and nothing is told to ONNX Runtime's makers."""
+    values = " ".join(_unit(SYSTEMD / "edge.service")["Environment"]).split()
+    assert {"MALLOC_ARENA_MAX=1", "ORT_DISABLE_TELEMETRY=1"} <= set(values)
