@@ -114,7 +114,7 @@ def test_a_missing_password_file_has_a_default() -> None:
 
 
 def test_gpu_devices_have_no_wildcards_in_paths() -> None:
-    """systemd matches wildcards in the names of device groups only; in a path they would match nothing."""
+    """Wildcards count in the names of device groups only; systemd would look for a path as it stands."""
     allowed = [value.split()[0] for value in _unit(SYSTEMD / "edge.service.d" / "gpu.conf")["DeviceAllow"]]
     assert {"/dev/nvmap", "char-nvidia*", "char-drm"} <= set(allowed)
     assert not [device for device in allowed if device.startswith("/dev/") and set(device) & set("*?[")]
@@ -172,7 +172,7 @@ def _called(trace: Path) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_filter_lets_the_daemon_work(analyze: str, tmp_path: Path) -> None:
-    """A whole run over some images makes no system call that the filter denies and that it can't do without."""
+    """A whole run makes no system call that the filter denies, but those it can do without."""
     from tests.vision import toy  # noqa: PLC0415 - needs onnx
 
     if shutil.which("strace") is None:
