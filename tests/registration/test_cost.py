@@ -82,7 +82,7 @@ def test_next_image_reads_no_more_after_a_longer_history(method: Method, compare
 
     def rows(visits: int) -> int:
         history = [seen(visit * 4 * WINDOW + n * MINUTE) for visit in range(visits) for n in range(5)]
-        return rows_for(options, history, seen(history[-1].t + MINUTE), seen(history[-1].t - 4 * WINDOW))
+        return rows_for(options, history, seen(history[-1].t + MINUTE), seen(5 * 4 * WINDOW + 1))
 
     assert rows(200) == rows(20)
 

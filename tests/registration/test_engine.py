@@ -112,6 +112,35 @@ def test_late_image_cuts_one_in_two_and_the_earlier_part_keeps_the_id() -> None:
     assert (rest.kind, rest.registration.id) == ("opened", id_of("d"))
 
 
+@pytest.mark.parametrize(
+    ("options", "foxes"),
+    [(SIMPLE, [50.5]), (Options(window=2 * MINUTE), [50.1, 50.2, 50.3, 50.4, 50.5, 50.6])],
+    ids=["simple", "windowed"],
+)
+def test_long_session_cut_in_the_middle(options: Options, foxes: list[float]) -> None:
+    """Both ends of a long session keep what is theirs, out of sight of the images that cut it."""
+    record = MemoryRecord()
+    engine = Engine(options, record)
+    engine.accept([at(n, count={10: 9, 90: 4}.get(n, 1)) for n in range(101)])
+    engine.accept([at(minute, "fox") for minute in foxes])
+    early, fox, late = living(record)
+    assert [(r.label, r.count) for r in (early, fox, late)] == [("deer", 9), ("fox", 1), ("deer", 4)]
+    assert early.media_count + fox.media_count + late.media_count == 101 + len(foxes)
+    assert early.votes == {"deer": early.media_count}
+    assert late.confidence_sums == {"deer": 900_000 * late.media_count}
+
+
+def test_tail_with_the_largest_count_turns_into_another() -> None:
+    """When the images with the largest count leave a long session, its count falls to what remains."""
+    record = MemoryRecord()
+    engine = Engine(Options(window=2 * MINUTE), record)
+    engine.accept([at(n, count={10: 3, 99: 9, 100: 9}.get(n, 1)) for n in range(101)])
+    assert [(r.count, r.media_count) for r in living(record)] == [(9, 101)]
+    engine.accept([at(100.1 + n / 100, "fox") for n in range(9)])
+    deer = living(record)[0]
+    assert (deer.label, deer.count, deer.end) == ("deer", 3, 98 * MINUTE)
+
+
 def test_chain_of_successors_is_resolved() -> None:
     """Swallowed by one that is itself swallowed in the same batch, it names the one that lives."""
     record = MemoryRecord()

@@ -19,6 +19,8 @@ from tests.registration.model import (
 from tests.registration.strategies import DEPLOYMENTS, EXAMPLES, LABELS, images, observations, options
 
 ONE = DEPLOYMENTS[:1]
+# For the tests that try much for each example.
+few = settings(max_examples=40 * EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 calm = settings(max_examples=100 * EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -88,6 +90,27 @@ def test_equals_the_rules_after_every_image(chosen: Options, arrivals: list[Obse
         watched.accept([observation])
 
 
+@few
+@given(
+    options,
+    st.lists(st.sampled_from([1, 1, 1, 1, 1, 1, 2, 3, 9]), min_size=30, max_size=60),
+    st.lists(observations(ONE), min_size=1, max_size=12),
+    st.data(),
+)
+def test_long_sessions_are_cut_and_joined(
+    chosen: Options, counts: list[int], disturbing: list[Observation], data: st.DataObject
+) -> None:
+    """Sessions far longer than the window, cut by late images and joined again when these go."""
+    chosen = replace(chosen, window=data.draw(st.integers(1, 3)), gap=data.draw(st.integers(2, 60)))
+    session = [Observation(ONE[0], f"s{n:02}", n, "deer", count, 1_000 * n) for n, count in enumerate(counts)]
+    watched = fresh(chosen, ONE)
+    watched.accept(session)
+    for x in disturbing:
+        watched.accept([replace(x, label="fox")])
+    for x in data.draw(st.permutations(sorted(watched.accepted.values(), key=lambda o: o.key)))[:12]:
+        watched.amend([x], [])
+
+
 @calm
 @given(options, images(ONE), st.data())
 def test_identity(chosen: Options, arrivals: list[Observation], data: st.DataObject) -> None:
@@ -149,7 +172,7 @@ def test_closed_is_settled(chosen: Options, arrivals: list[Observation], w: int,
         assert registration.state == "open" or not can_still_change(watched, registration, w)
 
 
-@calm
+@few
 @given(options, images(ONE, most=10), st.integers(0, 50), st.booleans(), st.integers(1, 10))
 def test_settled_is_closed(
     chosen: Options, arrivals: list[Observation], w: int, advance_first: bool, size: int
