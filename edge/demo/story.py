@@ -86,13 +86,13 @@ STORY: Final = (
     Moment(THICKET, 4, "19:21:19", "Wild_Boar", (_NIGHT_BOAR,), "night"),
     Moment(MEADOW, 5, "17:44:50", "American_Bison", (_LATE_BISON,), arrival="late"),
     Moment(THICKET, 5, "20:47:33", "Wild_Boar", (Figure("boar", 0.80, 0.34, 0.75),), "night"),
-    Moment(TRAIL, 1, "21:47:03.100", "Jaguar", (Figure("jaguar", 0.30, 0.58, 0.92),), "night"),
-    Moment(TRAIL, 2, "21:47:03.600", "Jaguar", (Figure("jaguar", 0.33, 0.60, 0.92),), "night"),
-    Moment(TRAIL, 3, "21:47:04.100", "Jaguar", (Figure("jaguar", 0.36, 0.62, 0.92),), "night"),
+    Moment(TRAIL, 1, "21:47:03.100", "Jaguar", (Figure("jaguar", 0.36, 0.66, 0.92),), "night"),
+    Moment(TRAIL, 2, "21:47:03.600", "Jaguar", (Figure("jaguar", 0.40, 0.66, 0.92),), "night"),
+    Moment(TRAIL, 3, "21:47:04.100", "Jaguar", (Figure("jaguar", 0.44, 0.66, 0.92),), "night"),
     Moment(TRAIL, 4, "22:05:41", "Jaguar", (Figure("jaguar", 0.50, 0.66, 0.92),), "night"),
     Moment(TRAIL, 5, "22:12:16", "Jaguar", (Figure("jaguar", 0.58, 0.58, 0.92),), "night", "torn"),
     Moment(TRAIL, 6, "22:40:09", None, (), "night"),
-    Moment(TRAIL, 7, "23:31:55", "Jaguar", (Figure("jaguar", 0.42, 0.66, 0.92, mirrored=True),), "night"),
+    Moment(TRAIL, 7, "23:31:55", "Jaguar", (Figure("jaguar", 0.44, 0.66, 0.92, mirrored=True),), "night"),
 )
 COPIED: Final = STORY[13]
 COPY_FILE: Final = f"{TRAIL}/card-2/IMG_0001.JPG"
