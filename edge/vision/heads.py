@@ -177,7 +177,7 @@ def _strides(names: Mapping[str, Any]) -> list[int]:
 def _pooled(scores: Values, channels: tuple[int, ...]) -> Values:
     """Scores of a kind: (classes, ...) to (...), the Euclidean norm of its classes', at most 1."""
     if len(channels) == 1:
-        only: Values = scores[channels[0]].astype(np.float32)
+        only: Values = np.minimum(scores[channels[0]], 1, dtype=np.float32)
         return only
     total = np.zeros(scores.shape[1:], np.float32)
     for channel in channels:
