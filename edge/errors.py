@@ -7,7 +7,8 @@
     ├── UsageError            a command called in a way that can't work (exit code 2)
     ├── IntakeError           a file or folder that can't be taken in
     │   ├── NotWholeError     the file ends before its image does; it may still grow
-    │   └── NotAnImageError   the file will never be an image we can read
+    │   ├── NotAnImageError   the file will never be an image we can read
+    │   └── GoneError         the file isn't there any more
     ├── VisionError           decoding, models and their bundles
     │   ├── ImageError        one image can't be decoded; others are unaffected
     │   ├── BundleError       a model bundle is missing, damaged or inconsistent
@@ -69,6 +70,10 @@ class NotWholeError(IntakeError):
 
 class NotAnImageError(IntakeError):
     """The file will never be an image that can be read here."""
+
+
+class GoneError(IntakeError):
+    """The file was removed or renamed before it could be read; there is nothing left to do for it."""
 
 
 class VisionError(EdgeError):

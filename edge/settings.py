@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from edge.registration.types import ComparedTo, Method, SplitOn
 
+_CENTURY = 100 * 366 * 86400.0
 Seconds = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -71,7 +72,7 @@ class DeploymentSettings(_Section):
     """
 
     timezone: TimeZone | None = None
-    clock_offset: float = 0.0
+    clock_offset: float = Field(ge=-_CENTURY, le=_CENTURY, allow_inf_nan=False, default=0.0)
 
 
 class IntakeSettings(_Section):

@@ -4,6 +4,7 @@ A `Watcher` hands out files that stood still; `classify_name` tells images from 
 camera and event time from the header; `in_event_order` sorts a backlog; `load` reads the whole file.
 """
 
+from edge.errors import GoneError
 from edge.intake.examine import examine
 from edge.intake.names import classify_name
 from edge.intake.numbering import Numbering
@@ -16,7 +17,6 @@ from edge.intake.types import (
     FileNumber,
     FileStat,
     Frame,
-    GoneError,
     Ledger,
     Loaded,
     Version,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from edge.errors import IntakeError
+from edge.errors import GoneError, IntakeError
 from edge.intake import exif, jpeg
 from edge.intake.exif import Exif
-from edge.intake.types import Candidate, GoneError
+from edge.intake.types import Candidate
 
 # EXIF is the first or second segment and holds 64 KiB at most; its text fields mostly lie in the first 4 KiB.
 FIRST_READ = 16 * 1024

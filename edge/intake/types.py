@@ -8,18 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
-from edge.errors import IntakeError
-
 TimeSource = Literal["exif", "filename", "mtime"]
 
 NS_PER_MS = 1_000_000
 
 # A database's integers are signed; inode numbers aren't, and a damaged file system has times beyond 2262.
 _SIGNED_64 = 2**63 - 1
-
-
-class GoneError(IntakeError):
-    """The file was removed or renamed before it could be read; there is nothing left to do for it."""
 
 
 class Version(Protocol):

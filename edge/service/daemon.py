@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge import __version__
 from edge.delivery.messages import BundleRef, encode
 from edge.delivery.publisher import Publisher
 from edge.errors import EdgeError
-from edge.intake.types import FileStat
 from edge.intake.watch import Watcher
 from edge.registration.engine import Engine
 from edge.registration.types import Options
@@ -20,6 +19,7 @@ from edge.service.emit import Voice
 from edge.service.feeder import Feeder
 from edge.service.health import Gauges, HealthDesk, disk_health
 from edge.service.heartbeat import Worker
+from edge.service.known import known_images
 from edge.service.looker import Looker
 from edge.service.pending import PendingTimes
 from edge.service.pipeline import Pipeline
@@ -66,17 +66,6 @@ class Progress:
     waiting: int
 
 
-class _LedgerForIntake:
-    """The store's ledger in intake's words."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def known_in(self, folder: str) -> Mapping[str, FileStat]:
-        """Files of a folder whose fate is settled."""
-        return {name: FileStat(*stat) for name, stat in self._ledger.known_in(folder).items()}
-
-
 class Daemon:
     """Everything that runs between ``start`` and ``stop``.
 
@@ -120,7 +109,7 @@ class Daemon:
         )
         engine = Engine(options_of(settings, labels), SqliteRecord(database))
         self._recorder = Recorder(database, engine, voice, self._pending, settings)
-        self._watcher = Watcher(settings.drop, settings.intake, _LedgerForIntake(self._ledger))
+        self._watcher = Watcher(settings.drop, settings.intake, self._ledger)
         self._feeder = self._made_feeder()
         self._writing = Writing(
             self._recorder, self._pipeline, settings.store, self._write_stop, after=self._after
@@ -171,8 +160,7 @@ class Daemon:
         return (
             self._watcher.scanned
             and not self._watcher.pending()
-            and not self._feeder.backlog
-            and not self._pipeline.in_flight
+            and self._feeder.found == self._recorder.tallies.files
         )
 
     def progress(self) -> Progress:
@@ -232,6 +220,7 @@ class Daemon:
             self._pending,
             self._ledger,
             settings.intake,
+            known=known_images(self._db, settings.intake),
             survives=lambda e: survives(bundle, e.candidate.path, settings.intake.max_pixels),
             may_issue=self._has_space,
         )
@@ -259,8 +248,8 @@ class Daemon:
         for outcome in group:
             if outcome.fate.state in ("incomplete", "set_aside", "quarantined"):
                 log.warning("%s: %s (%s)", outcome.fate.file, outcome.fate.state, outcome.fate.reason)
-            if outcome.fate.state == "incomplete" and outcome.examined and self._retry_incomplete:
-                self._watcher.retry(outcome.examined.candidate, RETRY_INCOMPLETE)
+            if outcome.retry is not None and self._retry_incomplete:
+                self._watcher.retry(outcome.retry, RETRY_INCOMPLETE)
 
     def _has_space(self) -> bool:
         now = time.monotonic()

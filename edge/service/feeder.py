@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from edge.errors import GoneError, IntakeError
 from edge.intake.examine import examine
 from edge.intake.names import classify_name
 from edge.intake.numbering import Numbering
-from edge.intake.types import Candidate, Examined, GoneError
+from edge.intake.types import Candidate, Examined
 from edge.service.looker import settled
 from edge.service.pending import PendingTimes
 from edge.service.pipeline import Pipeline
 from edge.service.work import Outcome, now_ms
 from edge.settings import IntakeSettings
-from edge.store.ledger import Fate, Ledger, Stat, Suspect
+from edge.store.ledger import Fate, FileState, Ledger, Stat, Suspect
 
 GROUP = 12
 """Files under way at once at most: bystanders of a crash, so few; one commit for about half as many."""
@@ -42,6 +43,7 @@ class Feeder:
         settings: IntakeSettings,
         *,
         survives: Callable[[Examined], bool],
+        known: Sequence[Examined] = (),
         may_issue: Callable[[], bool] = lambda: True,
     ) -> None:
         """Feed a pipeline.
@@ -52,6 +54,7 @@ class Feeder:
             pending: told of every event time found.
             ledger: attempts are committed there.
             settings: of intake.
+            known: images on record, to judge the cameras' clocks by.
             survives: tries a file in a process of its own; False if that process died.
             may_issue: False while intake has to pause, such as on a full disk.
         """
@@ -63,6 +66,7 @@ class Feeder:
         self._survives = survives
         self._may_issue = may_issue
         self._numbering = Numbering()
+        self._numbering.judge(known)
         self._backlog: list[tuple[tuple[int, int, str], int, Examined]] = []
         self._tie = itertools.count()
         self._suspects = ledger.suspects()
@@ -88,23 +92,27 @@ class Feeder:
         elif self._pipeline.wait_below(GROUP // 2 + 1, timeout=0.3):
             self._issue_group(GROUP - self._pipeline.in_flight)
 
-    def _collect(self, candidates: Iterable[Candidate]) -> None:
-        examined = []
-        for candidate in candidates:
-            self.found += 1
-            reason = classify_name(candidate.file)
-            if reason is not None:
-                self._pipeline.pass_by(
-                    Outcome(Fate(candidate.file, Stat(*candidate.stat), "ignored", reason))
-                )
-                continue
-            try:
-                examined.append(examine(candidate, self._settings, now_ms()))
-            except GoneError:
-                self.found -= 1
+    def _collect(self, candidates: Sequence[Candidate]) -> None:
+        self.found += len(candidates)
+        examined = [image for candidate in candidates if (image := self._examine(candidate)) is not None]
         for image in self._numbering.judge(examined):
             heapq.heappush(self._backlog, (image.order, next(self._tie), image))
             self._pending.add(image.deployment, image.taken_ms)
+
+    def _examine(self, candidate: Candidate) -> Examined | None:
+        """What is known of a file before it is read; None if it has its outcome already."""
+        state: FileState = "ignored"
+        reason = classify_name(candidate.file)
+        if reason is None:
+            try:
+                return examine(candidate, self._settings, now_ms())
+            except GoneError as error:
+                reason = error.what
+            except IntakeError as error:
+                state, reason = "incomplete", error.what
+        fate = Fate(candidate.file, Stat(*candidate.stat), state, reason)
+        self._pipeline.pass_by(Outcome(fate, retry=candidate if state == "incomplete" else None))
+        return None
 
     def _issue_next(self) -> None:
         if self._suspect(self._backlog[0][2]):

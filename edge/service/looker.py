@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from edge.errors import ImageError, NotAnImageError, NotWholeError
-from edge.intake.types import Examined, GoneError, Loaded
+from edge.errors import GoneError, ImageError, IntakeError, NotAnImageError
+from edge.intake.types import Examined, Loaded
 from edge.intake.whole import load
 from edge.registration.types import Observation
 from edge.service.work import Outcome, now_ms
@@ -58,8 +58,8 @@ class Looker:
     def look(self, examined: Examined) -> Outcome:
         """What becomes of one file.
 
-        A file that isn't whole may still grow; one that is damaged in the middle may be an upload that
-        reserved its space first. Both are tried again when they change.
+        A file that isn't whole may still grow, one that is damaged in the middle may be an upload that
+        reserved its space first, and one that can't be read may be readable later. All are tried again.
         """
         try:
             loaded = load(examined.candidate, self._settings)
@@ -70,7 +70,7 @@ class Looker:
             return settled(examined, "ignored", str(error))
         except NotAnImageError as error:
             return settled(examined, "set_aside", error.what)
-        except (NotWholeError, ImageError) as error:
+        except (IntakeError, ImageError) as error:
             return settled(examined, "incomplete", error.what)
         return self._seen(examined, loaded, sight)
 
@@ -112,7 +112,8 @@ class Looker:
 def settled(examined: Examined, state: FileState, reason: str, media_id: str | None = None) -> Outcome:
     """An outcome without an image."""
     candidate = examined.candidate
-    return Outcome(Fate(candidate.file, Stat(*candidate.stat), state, reason, media_id), examined)
+    fate = Fate(candidate.file, Stat(*candidate.stat), state, reason, media_id)
+    return Outcome(fate, examined, retry=candidate if state == "incomplete" else None)
 
 
 def _detected(d: Detection) -> Detected:

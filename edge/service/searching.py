@@ -271,4 +271,4 @@ def _nothing_to_compare(database: Database, space: Space) -> SearchError:
 def _others(database: Database) -> str:
     """Which bundles the images on record were embedded by, and what to do; empty if there are none."""
     found = [f"{s.media_count} by {s.name or 'a bundle'} {s.sha256[:12]}" for s in stored_spaces(database)]
-    return f"embedded: {', '.join(found)}; name that bundle with --bundle" if found else ""
+    return f"embedded: {', '.join(found)}; give --bundle the folder of that one" if found else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from edge.intake.types import Examined
+from edge.intake.types import Candidate, Examined
 from edge.registration.types import Observation
 from edge.store.ledger import Fate
 from edge.store.media import MediaRow, Other
@@ -26,6 +26,7 @@ class Outcome:
     Attributes:
         fate: its line in the ledger.
         examined: what its ticket knew, None for files that never got one.
+        retry: the file, if it is to be tried again.
         media: the image, if it was looked at.
         others: what it shows besides animals.
         observation: its animals, if there are any.
@@ -36,6 +37,7 @@ class Outcome:
     media: MediaRow | None = None
     others: tuple[Other, ...] = ()
     observation: Observation | None = None
+    retry: Candidate | None = None
 
 
 def now_ms() -> int:

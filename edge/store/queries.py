@@ -118,6 +118,28 @@ def emitted(database: Database, registration_id: str) -> Emitted | None:
     return Emitted(*row) if row else None
 
 
+class Dated(NamedTuple):
+    """An image's name and time."""
+
+    file: str
+    deployment: str
+    taken: int
+    time_source: Literal["exif", "filename", "mtime"]
+    clock_ok: bool
+
+
+def latest_media(database: Database, limit: int) -> list[Dated]:
+    """The images that were processed last, in the order in which they were."""
+    rows = database.execute(
+        "SELECT file, deployment, taken, time_source, clock_ok FROM media ORDER BY received DESC LIMIT ?",
+        (limit,),
+    )
+    return [
+        Dated(file, deployment, taken, source, bool(ok))
+        for file, deployment, taken, source, ok in reversed(rows)
+    ]
+
+
 def scientific_names(database: Database) -> dict[str, str]:
     """Label -> scientific name, of every label set that was ever used here."""
     return dict(database.execute("SELECT label, scientific_name FROM labels"))

@@ -51,6 +51,7 @@ MIGRATIONS: tuple[str, ...] = (
         received INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX media_by_time ON media (deployment, taken, media_id);
+    CREATE INDEX media_by_arrival ON media (received);
     CREATE INDEX media_bad_clock ON media (deployment, taken, media_id) WHERE NOT clock_ok;
 
     CREATE TABLE bundles (sha256 TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;

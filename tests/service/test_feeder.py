@@ -178,3 +178,40 @@ def test_event_times_of_the_backlog_hold_the_watermark(bench: Bench) -> None:
     bench.file("b", 2)
     bench.feeder().step()
     assert bench.pending.oldest("cam") == round((START + timedelta(minutes=2)).timestamp() * 1000)
+
+
+def test_file_that_vanished_is_accounted_for(bench: Bench) -> None:
+    """What is gone before its header was read has an outcome, and nothing waits for it."""
+    bench.file("a", 0).path.unlink()
+    bench.feeder().step()
+    outcomes = bench.pipeline.take(10, wait=0.1, linger=0.0)
+    assert [(o.fate.state, o.retry) for o in outcomes] == [("ignored", None)]
+    assert bench.pending.oldest("cam") is None
+
+
+def test_file_that_cannot_be_opened_is_tried_again(bench: Bench) -> None:
+    """A file swapped for something that can't be read ends no thread; it is incomplete and put back."""
+    candidate = bench.file("a", 0)
+    candidate.path.unlink()
+    candidate.path.mkdir()
+    bench.feeder().step()
+    outcomes = bench.pipeline.take(10, wait=0.1, linger=0.0)
+    assert [(o.fate.state, o.retry) for o in outcomes] == [("incomplete", candidate)]
+
+
+def test_clock_is_judged_by_images_of_an_earlier_process(bench: Bench) -> None:
+    """The first image after a restart is flagged if its number says that the clock jumped back."""
+    for number, minute in ((7, 0), (8, 10)):
+        bench.file(f"IMG_{number:04}", minute)
+    first = bench.feeder()
+    first.step()
+    known = [ticket.examined for _ in range(2) if (ticket := bench.pipeline.next_ticket(0.0))]
+    bench.file("IMG_0009", -600)
+    source, pipeline = bench, Pipeline()
+    second = Feeder(
+        source, pipeline, PendingTimes(), bench.ledger, IntakeSettings(), survives=bench.survives, known=known
+    )
+    second.step()
+    ticket = pipeline.next_ticket(0.0)
+    assert ticket is not None
+    assert not ticket.examined.clock_ok
