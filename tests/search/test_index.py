@@ -46,7 +46,7 @@ def brute_force(media: Sequence[str], vectors: Float16, queries: Float32) -> dic
     return best
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     rows=st.integers(1, 900),
     images=st.integers(1, 400),
@@ -68,7 +68,7 @@ def test_ranks_every_image_as_brute_force_does(rows: int, images: int, queries: 
     assert [m.score for m in found] == sorted((m.score for m in found), reverse=True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(images=st.integers(1, 700), kinds=st.integers(1, 5), seed=st.integers(0, 2**32 - 1))
 def test_orders_equal_scores_by_media_id(images: int, kinds: int, seed: int) -> None:
     """Images with the same vector come in the order of their ids, whatever the order they were stored in."""
