@@ -16,9 +16,11 @@ from edge.settings import MqttSettings, Settings
 
 TIMEOUT: Final = 10.0
 _TURN: Final = 0.2
+_WHO: Final = "check mqtt.username, and the password in /etc/edge/mqtt-password"
 _HINTS: Final = {
     "unreachable": "check mqtt.host, mqtt.port, the network and the firewall; images are processed meanwhile",
-    "bad_credentials": "check mqtt.username, and the password in /etc/edge/mqtt-password",
+    "bad_credentials": _WHO,
+    "not_authorized": _WHO,
     "unsupported_protocol": "edge needs MQTT 5: mosquitto 2, EMQX, HiveMQ, VerneMQ ...",
 }
 
