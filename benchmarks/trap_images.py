@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.trap_images`` takes about half a minute. The images are shared test data
 (``EDGE_SHARED``, by default ``../shared``); nothing of them is in the repository. False alarms are counted on
-composed scenes by day and night, and on the largest animal-free part of each image whose animal's box is known.
+composed scenes by day and night, and on the largest animal-free part of each image whose animal's box is
+known.
 """
 
 from __future__ import annotations

