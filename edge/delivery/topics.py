@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Final
 
 _UNFIT: Final = {ord(char): f"%{ord(char):02X}" for char in "%+#/$\0"}
@@ -51,7 +52,9 @@ class Topics:
 
 
 def discovery_id(name: str) -> str:
-    """A name with what Home Assistant takes in an id: letters, digits, ``_`` and ``-``; others as hex."""
-    return "".join(
-        char if char.isascii() and (char.isalnum() or char in "_-") else f"x{ord(char):x}" for char in name
-    )
+    """A name as an id that Home Assistant takes: letters, digits, ``_`` and ``-``.
+
+    Other characters become ``_``, and a checksum of the name keeps such ids apart.
+    """
+    plain = "".join(char if char.isascii() and (char.isalnum() or char in "_-") else "_" for char in name)
+    return plain if plain == name and name else f"{plain}-{zlib.crc32(name.encode(errors='replace')):08x}"

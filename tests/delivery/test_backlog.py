@@ -1,0 +1,243 @@
+"""The line of messages without a broker: what is handed out, held, retried and written down."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from edge.delivery.backlog import Backlog, Pace
+from edge.delivery.messages import ReplayRequest
+from edge.delivery.outbox import OutboxRow
+from edge.delivery.replay import Replay
+from tests.contract.outboxes import MemoryOutbox
+
+PACE = Pace(page=3, hold_first=10.0, hold_longest=10.0, ack_rows=4, ack_seconds=1.0, idle=5.0)
+
+
+def _filled(*deployments: str) -> tuple[MemoryOutbox, Backlog]:
+    outbox = MemoryOutbox()
+    for deployment in deployments:
+        outbox.append(deployment, b"x")
+    return outbox, Backlog(outbox, PACE)
+
+
+def _all(backlog: Backlog, now: float = 0.0) -> list[int]:
+    found = []
+    while row := backlog.next(now):
+        found.append(row.seq)
+    return found
+
+
+def _next(backlog: Backlog, now: float = 0.0) -> OutboxRow:
+    row = backlog.next(now)
+    assert row is not None
+    return row
+
+
+def test_rows_come_in_order_over_pages() -> None:
+    """Each row is handed out once, in the order of its number."""
+    _, backlog = _filled(*"abcabca")
+    assert _all(backlog) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_new_rows_are_seen_after_a_refresh() -> None:
+    """Once the line was empty, it is looked at again when told so."""
+    outbox, backlog = _filled("a")
+    assert _all(backlog) == [1]
+    outbox.append("a", b"x")
+    assert _all(backlog) == []
+    backlog.refresh()
+    assert _all(backlog) == [2]
+
+
+def test_answers_are_written_when_enough_or_old_enough() -> None:
+    """Four rows or a second: whichever comes first."""
+    outbox, backlog = _filled(*"aaaaa")
+    rows = [_next(backlog) for _ in range(5)]
+    for row in rows[:3]:
+        backlog.taken(row, 0.0)
+        backlog.flush(0.5)
+    assert outbox.acknowledgements == []
+    backlog.taken(rows[3], 0.5)
+    backlog.flush(0.5)
+    assert outbox.acknowledgements == [[1, 2, 3, 4]]
+    backlog.taken(rows[4], 0.6)
+    backlog.flush(1.5)
+    assert len(outbox.acknowledgements) == 1
+    assert backlog.due_in(1.5) < 0.2
+    backlog.flush(1.6)
+    assert outbox.acknowledgements[1:] == [[5]]
+    assert backlog.is_drained()
+
+
+def test_lost_rows_come_again_first() -> None:
+    """What was in flight at a loss is handed out again, in order; what was answered is not."""
+    _, backlog = _filled(*"aaaa")
+    rows = [_next(backlog) for _ in range(4)]
+    backlog.taken(rows[1], 0.0)
+    backlog.lost([1, 3, 4])
+    assert _all(backlog) == [1, 3, 4]
+
+
+def test_a_held_deployment_waits_and_others_go_on() -> None:
+    """Rows of a refused deployment are passed over until its time is up, then come in order."""
+    _, backlog = _filled(*"abab")
+    backlog.hold(_next(backlog), "not_authorized", 0.0)
+    assert _all(backlog) == [2, 4]
+    assert backlog.held() == {"a": "not_authorized"}
+    assert _all(backlog, 4.9) == []
+    assert _all(backlog, 10.0) == [1, 3]
+
+
+def test_an_accepted_row_ends_the_hold() -> None:
+    """The first row that the broker takes again frees its deployment."""
+    _, backlog = _filled(*"aa")
+    backlog.hold(_next(backlog), "quota_exceeded", 0.0)
+    backlog.taken(_next(backlog, 10.0), 10.0)
+    assert backlog.held() == {}
+    assert _all(backlog, 10.0) == [2]
+
+
+def test_trouble_without_a_reason_puts_aside_after_three_tries() -> None:
+    """A row that is answered with an unclear failure again and again doesn't stay for ever."""
+    outbox, backlog = _filled("a")
+    for attempt in range(3):
+        backlog.again(_next(backlog, attempt * 20.0), "server_error", attempt * 20.0)
+    assert outbox.rows[1].state == "set_aside"
+    assert outbox.rows[1].reason == "server_error"
+    assert backlog.aside == 1
+    assert backlog.is_drained()
+
+
+def test_rows_back_in_line_are_found_when_idle() -> None:
+    """A row retried by a person has an old number; it's found at the next look."""
+    outbox, backlog = _filled("a")
+    outbox.set_aside(1, "refused")
+    assert _all(backlog) == []
+    outbox.retry([1])
+    assert _all(backlog, 4.9) == []
+    assert _all(backlog, 5.0) == [1]
+
+
+class BacklogMachine(RuleBasedStateMachine):
+    """Any sequence of sending, answers, losses and appends, against what the outbox holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outbox = MemoryOutbox()
+        self.backlog = Backlog(self.outbox, replace(PACE, tries=2))
+        self.flying: dict[int, OutboxRow] = {}
+        self.first_sent: dict[str, list[int]] = {}
+        self.sent: set[int] = set()
+        self.now = 0.0
+
+    @rule(deployment=st.sampled_from("abc"))
+    def append(self, deployment: str) -> None:
+        """A new message."""
+        self.outbox.append(deployment, b"x")
+        self.backlog.refresh()
+
+    @rule()
+    def send(self) -> None:
+        """One more in flight, if there is one."""
+        row = self.backlog.next(self.now)
+        if row is None:
+            return
+        assert row.seq not in self.flying
+        assert self.outbox.rows[row.seq].state == "pending"
+        if row.seq not in self.sent:
+            self.first_sent.setdefault(row.deployment, []).append(row.seq)
+        self.sent.add(row.seq)
+        self.flying[row.seq] = row
+
+    @precondition(lambda self: self.flying)
+    @rule(data=st.data(), answer=st.sampled_from(["taken", "hold", "again", "aside"]))
+    def answer(self, data: st.DataObject, answer: str) -> None:
+        """An answer to one of those in flight."""
+        row = self.flying.pop(data.draw(st.sampled_from(sorted(self.flying))))
+        match answer:
+            case "taken":
+                self.backlog.taken(row, self.now)
+            case "hold":
+                self.backlog.hold(row, "not_authorized", self.now)
+            case "again":
+                self.backlog.again(row, "trouble", self.now)
+            case _:
+                self.backlog.set_aside(row.seq, "too large")
+
+    @rule()
+    def lose(self) -> None:
+        """The connection ends."""
+        self.backlog.lost(list(self.flying))
+        self.flying.clear()
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 6.0, 11.0]))
+    def wait(self, seconds: float) -> None:
+        """Time goes by."""
+        self.now += seconds
+        self.backlog.flush(self.now)
+
+    @invariant()
+    def first_in_order(self) -> None:
+        """Within a deployment messages are first sent in the order of their numbers."""
+        assert all(seqs == sorted(seqs) for seqs in self.first_sent.values())
+
+    def teardown(self) -> None:
+        """With a broker that takes everything, the line always comes to its end."""
+        self.lose()
+        for _ in range(200):
+            self.now += 11.0
+            while row := self.backlog.next(self.now):
+                self.backlog.taken(row, self.now)
+            self.backlog.flush(self.now, force=True)
+            self.backlog.refresh()
+            if self.backlog.is_drained():
+                break
+        assert self.outbox.counts().pending == 0
+        acked = [seq for batch in self.outbox.acknowledgements for seq in batch]
+        assert len(acked) == len(set(acked))
+
+
+TestBacklogMachine = BacklogMachine.TestCase
+TestBacklogMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def _replay(outbox: MemoryOutbox, first: int, last: int) -> Replay:
+    return Replay(ReplayRequest(epoch="epoch-1", first=first, last=last), outbox)
+
+
+def test_a_replay_sends_what_was_acknowledged_and_counts_the_rest() -> None:
+    """Rows in line are left to come by themselves; rows set aside, removed or never given out are missing."""
+    outbox = MemoryOutbox()
+    for _ in range(260):
+        outbox.append("a", b"x")
+    outbox.acknowledge(range(1, 251))
+    outbox.set_aside(250, "too large")
+    outbox.prune(5)
+    replay = _replay(outbox, 3, 300)
+    sent = []
+    while row := replay.next():
+        sent.append(row.seq)
+        assert not replay.is_done()
+        replay.answered(row.seq, taken=True)
+    assert sent == list(range(6, 250))
+    assert replay.is_done()
+    reply = replay.reply()
+    assert (reply.first, reply.last, reply.sent, reply.waiting) == (3, 300, 244, 10)
+    assert [(span.first, span.last) for span in reply.missing] == [(3, 5), (250, 250), (261, 300)]
+
+
+def test_a_replay_is_done_when_its_last_row_is_answered() -> None:
+    """The answer is not given while a row is in flight; a refused row is missing."""
+    outbox = MemoryOutbox()
+    outbox.append("a", b"x")
+    outbox.acknowledge([1])
+    replay = _replay(outbox, 1, 1)
+    assert replay.next() is not None
+    assert replay.next() is None
+    assert not replay.is_done()
+    replay.answered(1, taken=False)
+    assert replay.is_done()
+    assert [(span.first, span.last) for span in replay.reply().missing] == [(1, 1)]
