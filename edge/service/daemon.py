@@ -14,7 +14,6 @@ from edge.delivery.publisher import Publisher
 from edge.errors import EdgeError
 from edge.intake.watch import Watcher
 from edge.registration.engine import Engine
-from edge.registration.types import Options
 from edge.service.emit import Voice
 from edge.service.feeder import Feeder
 from edge.service.health import Gauges, HealthDesk, disk_health
@@ -26,6 +25,7 @@ from edge.service.pipeline import Pipeline
 from edge.service.probe import survives
 from edge.service.recorder import Recorder
 from edge.service.report import HEALTH_FILE
+from edge.service.rules import apply_options, options_of
 from edge.service.threads import Writing, feeding, looking
 from edge.service.work import Outcome, now_ms
 from edge.settings import Settings
@@ -107,7 +107,9 @@ class Daemon:
             labels.scientific_names(),
             BundleRef(name=info.bundle, sha256=info.sha256),
         )
-        engine = Engine(options_of(settings, labels), SqliteRecord(database))
+        options = options_of(settings, labels)
+        apply_options(database, options, voice)
+        engine = Engine(options, SqliteRecord(database))
         self._recorder = Recorder(database, engine, voice, self._pending, settings)
         self._watcher = Watcher(settings.drop, settings.intake, self._ledger)
         self._feeder = self._made_feeder()
@@ -274,16 +276,3 @@ class Daemon:
             disk_full=self._writing.disk_full,
             vision=self._vision.info(),
         )
-
-
-def options_of(settings: Settings, labels: LabelSet) -> Options:
-    """The rules' options from settings and label set."""
-    chosen = settings.registration
-    return Options(
-        method=chosen.method,
-        window=round(chosen.window * 1000),
-        gap=round(chosen.gap * 1000),
-        split_on=chosen.split_on,
-        compared_to=chosen.compared_to,
-        priors=labels.priors(),
-    )
