@@ -56,7 +56,7 @@ def _rebuild(database: Database, options: Options, voice: Voice, deployment: str
         changes = rebuild(SqliteRecord(database), options, deployment)
         for change in changes:
             emit(database, outbox, voice, change, now=now_ms())
-    log.info("settings of the rules have changed: %s: %d registrations corrected", deployment, len(changes))
+    log.info("settings of the rules have changed: %s: %d messages", deployment, len(changes))
     return len(changes)
 
 

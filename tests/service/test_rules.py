@@ -22,7 +22,7 @@ from tests.service.outcomes import examined, seen
 
 
 def test_record_messages_and_subscriber_follow_new_settings(tmp_path: Path) -> None:
-    """A smaller gap cuts what is on record; the subscriber hears of it; the same settings again say nothing."""
+    """A smaller gap cuts what is on record; the subscriber hears of it; the same again says nothing."""
     database = open_database(tmp_path)
     remember_bundle(database, "b" * 64, "starter")
     database.remember("device", "d")
