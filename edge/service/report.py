@@ -11,6 +11,7 @@ from typing import Any
 from edge.service.health import disk_health, registration_health
 from edge.settings import Settings
 from edge.store.database import Database
+from edge.store.files import LOCK
 from edge.store.ledger import Ledger
 from edge.store.outbox import Outbox
 
@@ -44,7 +45,7 @@ def status_of(settings: Settings, database: Database) -> dict[str, Any]:
 def is_running(state: Path) -> bool:
     """Whether a daemon holds the state folder's lock."""
     try:
-        lock = os.open(state / "edge.lock", os.O_RDONLY | os.O_CLOEXEC)
+        lock = os.open(state / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:

@@ -7,6 +7,7 @@ SQLite's own lock.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -149,13 +150,16 @@ def open_readonly(state: Path) -> Database:
     """Open the state folder's database for reading beside a running daemon.
 
     Raises:
-        StoreError: there is no database, or one of another version.
+        StoreError: there is no database, one of another version, or one that this user may not read.
     """
     path = state / DATABASE
-    if not path.is_file():
-        raise StoreError(
-            "no database here", subject=str(path), hint="`edge run --state DIR` makes one; is --state right?"
-        )
+    if not os.access(path, os.R_OK):
+        # Nothing is opened to find out: closing it again would drop this process's locks on the file.
+        if os.access(path, os.F_OK) or (state.exists() and not os.access(state, os.X_OK)):
+            hint = "it belongs to the service's user: sudo -u edge edge ..."
+            raise StoreError("database can't be read by this user", subject=str(path), hint=hint)
+        hint = "`edge run --state DIR` makes one; is --state right?"
+        raise StoreError("no database here", subject=str(path), hint=hint)
     try:
         connection = sqlite3.connect(
             f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=10.0

@@ -6,9 +6,11 @@ import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from edge.errors import StoreBusyError, StoreError
+
+LOCK: Final = "edge.lock"
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -35,10 +37,10 @@ def write_durably(path: Path, data: bytes) -> None:
 
 
 class StateLock:
-    """One daemon for each state folder, by ``flock`` on ``edge.lock`` in it."""
+    """One daemon for each state folder, by ``flock`` on a file in it."""
 
     def __init__(self, state: Path) -> None:
-        self._path = state / "edge.lock"
+        self._path = state / LOCK
         self._file: int | None = None
 
     def __enter__(self) -> Self:

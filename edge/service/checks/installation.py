@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from edge.service.checks.finding import Finding
 from edge.service.report import is_running, last_health
 from edge.settings import Settings
 from edge.store.database import DATABASE, open_readonly
+from edge.store.files import LOCK
 from edge.store.outbox import Outbox
 
 UNIT_FOLDERS: Final = tuple(
@@ -24,6 +26,11 @@ _MIB: Final = 1024 * 1024
 
 def check_daemon(settings: Settings) -> Iterator[Finding]:
     """Whether a daemon has this state folder, and what it complains of."""
+    lock = settings.state / LOCK
+    if _is_closed(settings.state) or (lock.exists() and not os.access(lock, os.R_OK)):
+        hint = "ask as the service's user: sudo -u edge edge doctor"
+        yield Finding("daemon", "warn", "this user may not see whether it runs", hint)
+        return
     if not is_running(settings.state):
         yield Finding("daemon", "ok", "not running")
         return
@@ -38,7 +45,7 @@ def check_daemon(settings: Settings) -> Iterator[Finding]:
 def check_database(settings: Settings) -> Iterator[Finding]:
     """The database: every page of it readable, of this program's version, nothing that the broker refused."""
     path = settings.state / DATABASE
-    if not path.is_file():
+    if not os.access(path, os.F_OK) and not _is_closed(settings.state):
         yield Finding("database", "ok", "none yet; the daemon makes it")
         return
     database = open_readonly(settings.state)
@@ -79,6 +86,11 @@ def drift(shipped: str, installed: str) -> list[str]:
     """Settings by which one unit's text differs from another's, sorted; comments and order don't count."""
     ours, theirs = _assignments(shipped), _assignments(installed)
     return sorted({line.partition("=")[0] for line in ours ^ theirs})
+
+
+def _is_closed(folder: Path) -> bool:
+    """Whether a folder is there, but not for this user."""
+    return folder.exists() and not os.access(folder, os.X_OK)
 
 
 def _assignments(text: str) -> set[str]:
