@@ -5,7 +5,7 @@ says how many are waiting. Ratios are paired: both sides are timed in turns, and
 ratios is printed.
 
 - encode: building and encoding one message with 20 images, microseconds.
-- drain: from the store's database (``synchronous=FULL``) to the durable record of the PUBACK, messages a second.
+- drain: from the store's database (``synchronous=FULL``) to the durable record of the PUBACK, messages/s.
 - bare: the same payloads through paho with 20 in flight and nothing written down.
 """
 

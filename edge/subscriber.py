@@ -54,6 +54,10 @@ class Subscriber:
         on_message: called with every message, also those that changed nothing.
         patience, retry: seconds before a gap is asked for, and before it is asked for again.
         keepalive: seconds.
+
+    Attributes:
+        connected: set while the broker forwards messages to this subscriber.
+        invalid: messages so far that were not of a known form.
     """
 
     def __init__(
@@ -160,6 +164,7 @@ class Subscriber:
         if tls is not None:
             client.tls_set_context(tls)
         client.on_connect = self._on_connect
+        client.on_subscribe = lambda *_: self.connected.set()
         client.on_disconnect = lambda *_: self.connected.clear()
         client.on_message = lambda _client, _data, message: self._inbox.put(message)
         return client
@@ -168,7 +173,6 @@ class Subscriber:
         if not code.is_failure:
             kinds = ("registration/+", "cursor", "status", f"reply/{self._id}")
             client.subscribe([(f"{self._follow}/{kind}", 1) for kind in kinds])
-            self.connected.set()
 
     def _run(self) -> None:
         try:

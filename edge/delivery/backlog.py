@@ -90,6 +90,8 @@ class Backlog:
             if row.seq not in self._busy and not self._held(row.deployment, now):
                 self._busy.add(row.seq)
                 return row
+        if not self._busy:
+            self._forget_holds(now)
         return None
 
     def refresh(self) -> None:
@@ -171,9 +173,9 @@ class Backlog:
 
     def _is_time_to_look(self, now: float) -> bool:
         """Whether to look for rows that are back in line, with nothing else in hand."""
-        return (
-            self._exhausted and not self._busy and not self._holds and now - self._looked >= self._pace.idle
-        )
+        if any(hold.until > now for hold in self._holds.values()):
+            return False  # a long line of held rows would be read again and again
+        return self._exhausted and not self._busy and now - self._looked >= self._pace.idle
 
     def _peek(self, now: float) -> OutboxRow | None:
         if self._news:
@@ -189,6 +191,10 @@ class Backlog:
     def _held(self, deployment: str, now: float) -> bool:
         hold = self._holds.get(deployment)
         return hold is not None and hold.until > now
+
+    def _forget_holds(self, now: float) -> None:
+        """Holds that ran out with nothing left in line to try them on: a person took the rows out of it."""
+        self._holds = {name: hold for name, hold in self._holds.items() if hold.until > now}
 
     def _release(self, now: float) -> bool:
         """Whether a hold has run out since the last call, so that its rows are to be tried again."""

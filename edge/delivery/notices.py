@@ -112,7 +112,9 @@ class Notices:
     def due_in(self, now: float) -> float:
         """Seconds until the next one is due."""
         waits = [mute.until - now for name, mute in self._muted.items() if name in self._due]
-        return max(0.0, min([self._health_at + self._health_interval - now, *waits]))
+        if "health" not in self._muted:
+            waits.append(self._health_at + self._health_interval - now)
+        return max(0.0, min(waits, default=self._health_interval))
 
     def _first(self, names: list[Name], now: float) -> tuple[Name, Outgoing] | None:
         for name in names:

@@ -168,11 +168,10 @@ class Publisher:
         Returns:
             whether the thread has ended.
         """
-        if not self._thread.is_alive():
-            return True
         self._stop_by = time.monotonic() + timeout
         self._desk.waker.wake()
-        self._thread.join(timeout + _BEAT)
+        if self._thread.is_alive():
+            self._thread.join(timeout + _BEAT)
         if self._thread.is_alive():
             return False
         self._desk.waker.close()
@@ -192,6 +191,7 @@ class Publisher:
             suspicion=Suspicion(pace.tries),
             tally=Tally(),
             waker=Waker(),
+            listens=[topics.commands, topics.birth] if settings.homeassistant else [topics.commands],
             deployments=set(),
             snapshots=deque(maxlen=_SNAPSHOTS),
             inflight=settings.inflight,

@@ -43,6 +43,7 @@ class Desk:
     """What outlives a connection.
 
     Attributes:
+        listens: topics to subscribe to, that of commands first.
         deployments: those that were sent of, or that discovery told of.
         snapshots: pictures to send when there is nothing else to do; the oldest is dropped when it's full.
         stall: seconds without an answer after which a connection is given up.
@@ -56,6 +57,7 @@ class Desk:
     suspicion: Suspicion
     tally: Tally
     waker: Waker
+    listens: list[str]
     deployments: set[str]
     snapshots: deque[Outgoing]
     inflight: int
@@ -120,7 +122,7 @@ class Session:
         self._heard = now
         self._denial: tuple[str, str] | None = None
         desk.notices.connected()
-        connection.subscribe([desk.topics.commands, desk.topics.birth])
+        connection.subscribe(desk.listens)
 
     def turn(self, now: float) -> Lost | None:
         """Send what may be sent, wait for something to happen, and deal with it.
@@ -163,7 +165,8 @@ class Session:
         elif isinstance(guilty, _Notice):
             desk.notices.refused(guilty.notice, reasons.TOO_LARGE, now)
         desk.tally.in_flight = 0
-        return lost
+        objection = self._objection()
+        return Lost(*objection) if objection and lost.reason == reasons.CLOSED[0] else lost
 
     def _guilty(self, lost: Lost) -> Item | None:
         oldest = self._window.oldest()
@@ -318,13 +321,20 @@ class Session:
 
     def _note(self, now: float) -> None:
         """Tell the state what this turn changed."""
-        desk, held, muted = self._desk, self._desk.backlog.held(), self._desk.notices.muted()
+        desk = self._desk
         desk.tally.in_flight = len(self._window)
-        desk.tally.held = tuple(sorted(held))
-        reason = next(iter([*held.values(), *muted.values()]), reasons.OK)
-        detail = f"the broker refuses: {', '.join([*sorted(held), *sorted(muted)])}" if held or muted else ""
+        desk.tally.held = tuple(sorted(desk.backlog.held()))
+        reason, detail = self._objection() or (reasons.OK, "")
         if desk.tally.note("connected", reason, detail, now):
             desk.notices.changed()
+
+    def _objection(self) -> tuple[str, str] | None:
+        """What the broker refuses at present, as a word and a sentence."""
+        held, muted = self._desk.backlog.held(), self._desk.notices.muted()
+        if not held and not muted:
+            return None
+        word = next(iter([*held.values(), *muted.values()]))
+        return word, f"the broker refuses: {', '.join([*sorted(held), *sorted(muted)])}"
 
     def _stalled(self, now: float) -> Lost | None:
         if len(self._window) and now - self._heard > self._desk.stall:

@@ -30,6 +30,7 @@ from edge.delivery.messages import BundleRef, timestamp
 from edge.delivery.outbox import Outbox
 from edge.registration.types import Change, ChangeKind, Key, Registration
 from edge.settings import MqttSettings
+from tests.contract.outboxes import MemoryOutbox
 
 DEVICE = "ridge-01"
 QUICK = Pace(
@@ -87,6 +88,15 @@ def message(seq: int, what: Change, epoch: str = "epoch-1") -> RegistrationMessa
 def payload(what: Change, epoch: str = "epoch-1") -> Callable[[int], bytes]:
     """Makes the encoded message once its number is known."""
     return lambda seq: encode(message(seq, what, epoch))
+
+
+def filled(number: int, deployments: int = 1) -> MemoryOutbox:
+    """An outbox with messages of one registration per deployment, in turns; the revision is the number."""
+    outbox = MemoryOutbox()
+    for revision in range(1, number + 1):
+        deployment = f"cam-{revision % deployments + 1}"
+        outbox.append(deployment, payload(change(f"reg-{deployment}", revision, deployment=deployment)))
+    return outbox
 
 
 def health(outbox: Outbox) -> Callable[[], Health]:

@@ -100,6 +100,17 @@ def test_an_accepted_row_ends_the_hold() -> None:
     assert _all(backlog, 10.0) == [2]
 
 
+def test_a_hold_ends_when_a_person_takes_its_rows_out_of_line() -> None:
+    """Nothing is held any longer, and nothing said to be, once there is nothing to try it on."""
+    outbox, backlog = _filled("a")
+    backlog.hold(_next(backlog), "not_authorized", 0.0)
+    outbox.set_aside(1, "by hand")
+    assert _all(backlog, 1.0) == []
+    assert backlog.held() == {"a": "not_authorized"}
+    assert _all(backlog, 11.0) == []
+    assert backlog.held() == {}
+
+
 def test_trouble_without_a_reason_puts_aside_after_three_tries() -> None:
     """A row that is answered with an unclear failure again and again doesn't stay for ever."""
     outbox, backlog = _filled("a")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,11 +11,11 @@ import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from edge.delivery.broker import LocalBroker, free_port
 from edge.delivery.connection import Answered, Connection
@@ -25,10 +23,9 @@ from edge.subscriber import Subscriber
 from tests.contract.outboxes import FakeCounts, FakeRow, MemoryOutbox, SqliteOutbox
 from tests.delivery.helpers import (
     DEVICE,
-    QUICK,
-    Ear,
     change,
     eventually,
+    filled,
     needs_mosquitto,
     payload,
     publishing,
@@ -36,135 +33,11 @@ from tests.delivery.helpers import (
 
 pytestmark = needs_mosquitto
 BASE = f"edge/v1/{DEVICE}"
-NO_WRITE = "topic read #\n"
-ONE_DENIED = f"topic readwrite #\ntopic deny {BASE}/registration/cam-1\n"
-
-
-def _outbox(number: int, deployments: int = 1) -> MemoryOutbox:
-    outbox = MemoryOutbox()
-    for revision in range(1, number + 1):
-        deployment = f"cam-{revision % deployments + 1}"
-        outbox.append(deployment, payload(change(f"reg-{deployment}", revision, deployment=deployment)))
-    return outbox
-
-
-def _with_acl(text: str) -> LocalBroker:
-    return LocalBroker("mosquitto", config=["acl_file {folder}/acl"], files={"acl": text})
-
-
-def _allow(broker: LocalBroker) -> None:
-    """Rewrite the access rules and have mosquitto read them."""
-    (broker.folder / "acl").write_text("topic readwrite #\n")
-    assert broker.pid is not None
-    os.kill(broker.pid, signal.SIGHUP)
-
-
-def test_denied_messages_stay_in_line_until_they_are_allowed() -> None:
-    """Where nothing may be written, all rows stay in line, the state says so, and then they flow."""
-    outbox = _outbox(50)
-    with _with_acl(NO_WRITE) as broker, publishing(outbox, broker.port) as publisher:
-        assert eventually(lambda: publisher.state().reason == "not_authorized")
-        assert not publisher.drained(1.0)
-        assert outbox.counts() == (50, 0, 0)
-        _allow(broker)
-        assert publisher.drained(10)
-        assert eventually(lambda: publisher.state().reason == "ok")
-    assert outbox.counts() == (0, 0, 50)
-
-
-def test_denied_discovery_costs_few_connections() -> None:
-    """Where only Home Assistant's topics are denied, discovery is left out for a while and messages flow."""
-    outbox, pace = _outbox(100), replace(QUICK, hold_first=60.0, hold_longest=60.0)
-    with (
-        _with_acl("topic readwrite edge/#\n") as broker,
-        publishing(outbox, broker.port, pace=pace) as publisher,
-    ):
-        assert publisher.drained(10)
-        assert eventually(lambda: publisher.state().connected)
-        assert publisher.state().reason == "not_authorized"
-        assert "discovery" in publisher.state().detail
-        before = publisher.state().connections
-        for _ in range(20):
-            outbox.append("cam-1", b"{}")
-        assert publisher.drained(10)
-        assert publisher.state().connections == before <= 5
-
-
-def test_denied_is_told_even_with_nothing_in_line() -> None:
-    """An empty outbox doesn't hide that the broker refuses this device."""
-    with _with_acl(NO_WRITE) as broker, publishing(MemoryOutbox(), broker.port) as publisher:
-        assert eventually(lambda: publisher.state().reason == "not_authorized")
-
-
-def test_a_denied_deployment_does_not_block_the_others() -> None:
-    """Messages of a deployment that is refused wait in line; those of others are sent."""
-    outbox = _outbox(60, deployments=3)
-    with _with_acl(ONE_DENIED) as broker, publishing(outbox, broker.port) as publisher:
-        assert eventually(lambda: outbox.counts().acked == 40)
-        state = publisher.state()
-        assert (state.reason, state.held) == ("not_authorized", ("cam-1",))
-        assert "cam-1" in state.detail
-        assert {row.deployment for row in outbox.pending(0, 100)} == {"cam-1"}
-        with Ear(broker, f"{BASE}/registration/cam-1") as ear:
-            _allow(broker)
-            assert publisher.drained(10)
-            assert eventually(lambda: len(ear.heard) >= 20)
-        assert publisher.state().held == ()
-    seqs = [json.loads(heard.payload)["seq"] for heard in ear.heard]
-    assert seqs == sorted(seqs)
-
-
-@pytest.mark.parametrize("limit", ["message_size_limit 1000", "max_packet_size 1500"])
-def test_a_message_over_the_limit_is_set_aside_and_the_rest_flows(limit: str) -> None:
-    """Whether the broker names its limit or just breaks the connection: only the large one is set aside."""
-    outbox = MemoryOutbox()
-    for number in range(60):
-        outbox.append("cam-1", b"x" * (5000 if number == 30 else 100))
-    with (
-        LocalBroker("mosquitto", config=[limit]) as broker,
-        publishing(outbox, broker.port, homeassistant=False) as publisher,
-    ):
-        assert eventually(lambda: outbox.counts().acked == 59, timeout=20)
-        assert outbox.rows[31].state == "set_aside"
-        assert outbox.rows[31].reason
-        assert publisher.state().aside == 1
-        outbox.append("cam-1", b"next")
-        publisher.wake()
-        assert eventually(lambda: outbox.counts().acked == 60)
-        assert publisher.state().reason == "ok"
-
-
-def test_poison_among_retained_messages_does_not_block_the_line() -> None:
-    """A health message that the broker hangs up on is left out for a while, and messages flow."""
-    outbox = MemoryOutbox()
-    for _ in range(30):
-        outbox.append("cam-1", b"x" * 50)
-    with LocalBroker("mosquitto", config=["message_size_limit 100"]) as broker:  # noqa: SIM117 - order matters
-        with publishing(outbox, broker.port):
-            assert eventually(lambda: outbox.counts().acked == 30, timeout=20)
-    assert outbox.counts().set_aside == 0
-
-
-def test_a_poisoned_replay_is_given_up() -> None:
-    """A message that the broker took once and hangs up on now blocks neither the line nor other replays."""
-    outbox = MemoryOutbox()
-    outbox.append("cam-1", b"x" * 5000)
-    outbox.acknowledge([1])
-    with LocalBroker("mosquitto", config=["message_size_limit 2500"]) as broker:  # noqa: SIM117 - order matters
-        with publishing(outbox, broker.port) as publisher, Ear(broker, "answer") as ear:
-            assert eventually(lambda: publisher.state().commands)
-            request = b'{"epoch":"epoch-1","from":1,"to":1}'
-            ear.say(f"{BASE}/command/replay", request, reply_to="answer", correlation=b"1")
-            outbox.append("cam-1", b"small")
-            publisher.wake()
-            assert eventually(lambda: outbox.rows[2].state == "acked")
-            assert publisher.drained(5)
-    assert outbox.rows[1].state == "acked"
 
 
 def test_flow_control_of_the_broker_is_kept() -> None:
     """With a Receive Maximum of 5 and 1,000 messages waiting there is one connection and no complaint."""
-    outbox = _outbox(1000)
+    outbox = filled(1000)
     with LocalBroker("mosquitto", config=["max_inflight_messages 5"]) as broker:  # noqa: SIM117 - order matters
         with publishing(outbox, broker.port) as publisher:
             assert publisher.drained(20)
@@ -175,7 +48,7 @@ def test_flow_control_of_the_broker_is_kept() -> None:
 
 def test_a_frozen_broker_is_noticed_and_nothing_is_lost() -> None:
     """A broker that hangs is noticed within two keepalives; when it's back everything is sent."""
-    outbox = _outbox(20)
+    outbox = filled(20)
     with LocalBroker("mosquitto") as broker, publishing(outbox, broker.port, keepalive=1) as publisher:
         assert publisher.drained(5)
         broker.freeze()
@@ -205,7 +78,7 @@ def test_an_idle_connection_to_a_frozen_broker_is_noticed_too() -> None:
 
 def test_an_exception_in_a_callback_costs_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a callback raises, the client is rebuilt and everything is sent."""
-    outbox = _outbox(200)
+    outbox = filled(200)
     original, raised = Connection._on_publish, threading.Event()
 
     def faulty(self: Connection, *arguments: Any) -> None:
@@ -224,7 +97,7 @@ def test_an_exception_in_a_callback_costs_one_connection(monkeypatch: pytest.Mon
 
 def test_a_broker_that_comes_and_goes_loses_nothing() -> None:
     """Killed and started in the middle of a backlog, several times: every row is acknowledged in the end."""
-    outbox = _outbox(3000, deployments=4)
+    outbox = filled(3000, deployments=4)
     with LocalBroker("mosquitto") as broker, publishing(outbox, broker.port) as publisher:
         for _ in range(4):
             before = publisher.state().acked
@@ -238,7 +111,7 @@ def test_a_broker_that_comes_and_goes_loses_nothing() -> None:
 
 def test_a_broker_started_later_is_found() -> None:
     """The publisher may start first."""
-    outbox, port = _outbox(5), free_port()
+    outbox, port = filled(5), free_port()
     with publishing(outbox, port) as publisher:
         assert eventually(lambda: publisher.state().reason == "unreachable")
         with LocalBroker("mosquitto", port=port):
@@ -247,12 +120,42 @@ def test_a_broker_started_later_is_found() -> None:
 
 def test_refused_credentials_are_told() -> None:
     """A broker that wants a password says so in the state, and the messages stay."""
-    outbox = _outbox(3)
+    outbox = filled(3)
     lines = ["allow_anonymous false"]
     with LocalBroker("mosquitto", config=lines) as broker, publishing(outbox, broker.port) as publisher:
         assert eventually(lambda: publisher.state().reason in {"not_authorized", "bad_credentials"})
         assert eventually(lambda: publisher.state().phase == "waiting")
     assert outbox.counts().pending == 3
+
+
+def _certificate(folder: Path) -> None:
+    """A certificate for 127.0.0.1 that vouches for itself."""
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "ca.pem")]
+    name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"]
+    subprocess.run([*command, *files, *name], check=True, capture_output=True)
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # paho leaves its socket unclosed
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_tls_with_a_password_works_and_a_wrong_one_is_told(tmp_path: Path) -> None:
+    """Over TLS, checked against the given CA, with user and password; a wrong password is refused."""
+    _certificate(tmp_path)
+    users = tmp_path / "users"
+    subprocess.run(["mosquitto_passwd", "-c", "-b", str(users), "ridge", "right"], check=True)
+    config = [f"certfile {tmp_path}/ca.pem", f"keyfile {tmp_path}/key.pem", "allow_anonymous false"]
+    safe: dict[str, Any] = {"tls": True, "ca_file": tmp_path / "ca.pem", "username": "ridge"}
+    outbox = filled(300)
+    with LocalBroker("mosquitto", config=[*config, f"password_file {users}"]) as broker:
+        with publishing(outbox, broker.port, **safe, password=SecretStr("wrong")) as publisher:
+            assert eventually(lambda: publisher.state().reason in {"not_authorized", "bad_credentials"})
+        with publishing(outbox, broker.port, **safe, password=SecretStr("right")) as publisher:
+            assert publisher.drained(10)
+        with publishing(filled(1), broker.port, tls=True) as publisher:
+            assert eventually(lambda: "certificate" in publisher.state().detail.lower())
+    assert outbox.counts() == (0, 0, 300)
 
 
 @contextmanager
@@ -279,7 +182,7 @@ def _answering(answer: bytes) -> Iterator[int]:
 
 def test_a_broker_of_mqtt_3_is_refused_clearly() -> None:
     """A CONNACK of MQTT 3.1.1 with "unacceptable protocol version" says what is needed instead."""
-    with _answering(b"\x20\x02\x00\x01") as port, publishing(_outbox(1), port) as publisher:
+    with _answering(b"\x20\x02\x00\x01") as port, publishing(filled(1), port) as publisher:
         assert eventually(lambda: publisher.state().reason == "unsupported_protocol")
         assert "MQTT 5" in publisher.state().detail
 
@@ -287,7 +190,7 @@ def test_a_broker_of_mqtt_3_is_refused_clearly() -> None:
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff" * 64, b"\x20\x7f", b""])
 def test_something_that_is_no_broker_does_no_harm(answer: bytes) -> None:
     """Garbage for an answer is a reason to try again later, nothing more."""
-    with _answering(answer) as port, publishing(_outbox(1), port) as publisher:
+    with _answering(answer) as port, publishing(filled(1), port) as publisher:
         assert eventually(lambda: publisher.state().phase == "waiting")
         assert eventually(lambda: publisher.state().reason not in {"ok", "connecting"})
         assert publisher.failure is None
@@ -296,7 +199,7 @@ def test_something_that_is_no_broker_does_no_harm(answer: bytes) -> None:
 def test_tls_files_that_are_missing_are_told(tmp_path: Path) -> None:
     """A certificate that isn't there is a reason in the state, not the end of the thread."""
     missing = tmp_path / "ca.pem"
-    with publishing(_outbox(1), free_port(), tls=True, ca_file=missing) as publisher:
+    with publishing(filled(1), free_port(), tls=True, ca_file=missing) as publisher:
         assert eventually(lambda: publisher.state().phase == "waiting")
         assert publisher.failure is None
 
@@ -404,7 +307,7 @@ def test_a_killed_publisher_and_broker_lose_nothing(number: int, tmp_path: Path)
 
 def test_a_broker_that_forgets_is_made_good_by_a_replay() -> None:
     """Messages that the broker acknowledged and lost with its memory reach a subscriber that was away."""
-    outbox = _outbox(1500, deployments=3)
+    outbox = filled(1500, deployments=3)
     with LocalBroker("mosquitto") as broker, publishing(outbox, broker.port) as publisher:
         assert publisher.drained(10)
         broker.kill()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from edge.delivery.broker import Kind, LocalBroker, free_port, kinds
 from edge.delivery.messages import RegistrationMessage
+from edge.errors import StoreError
 from edge.subscriber import Gap, Subscriber
 from tests.contract.outboxes import MemoryOutbox
 from tests.delivery.helpers import DEVICE, Ear, change, eventually, needs_mosquitto, payload, publishing
@@ -46,6 +47,27 @@ def test_a_subscriber_sees_what_is_published(broker: LocalBroker) -> None:
         assert eventually(lambda: subscriber.statuses() == {DEVICE: "stopped"})
     assert seen == list(range(1, 71))
     assert _revisions(subscriber) == {f"reg-{which}": 70 - (70 - which) % 7 for which in range(7)}
+
+
+class _Failing(MemoryOutbox):
+    """Its disk fails when the first answer is to be written down."""
+
+    def acknowledge(self, seqs: Sequence[int]) -> None:
+        """Fail."""
+        raise StoreError("could not write", subject=str(list(seqs)))
+
+
+def test_a_device_that_dies_is_said_to_be_offline_after_the_delay(broker: LocalBroker) -> None:
+    """The will waits for its delay, on every kind of broker."""
+    outbox = _Failing()
+    outbox.append("cam-1", payload(change()))
+    with Subscriber(port=broker.port) as subscriber:
+        assert subscriber.connected.wait(5)
+        with publishing(outbox, broker.port, will_delay=1) as publisher:
+            assert eventually(lambda: publisher.failure is not None)
+            assert subscriber.wait_until(lambda: subscriber.statuses() == {DEVICE: "online"}, 5)
+            assert not eventually(lambda: subscriber.statuses() == {DEVICE: "offline"}, timeout=0.5)
+            assert subscriber.wait_until(lambda: subscriber.statuses() == {DEVICE: "offline"}, 5)
 
 
 def test_a_late_subscriber_asks_for_everything(broker: LocalBroker) -> None:
