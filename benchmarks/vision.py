@@ -29,14 +29,15 @@ import numpy as np
 
 from benchmarks.scenes import Pixels, empty_scene, jpeg
 from edge.settings import VisionSettings
+from edge.vision.boxes import suppress
 from edge.vision.bundles import find_bundle
 from edge.vision.classify import Classifier
 from edge.vision.decode import decode, read_header
-from edge.vision.detect import Detector, thresholds_of
+from edge.vision.detect import thresholds_of
+from edge.vision.heads import decoder_of, head_of
 from edge.vision.labels import load_label_set
-from edge.vision.manifest import bundle_sha256, load_manifest
+from edge.vision.manifest import ImageInput, bundle_sha256, load_manifest
 from edge.vision.pipeline import Vision
-from edge.vision.preprocess import Preprocessor, allocate
 from edge.vision.prompts import cached_label_vectors
 from edge.vision.queries import Texts
 from edge.vision.session import runtime
@@ -93,23 +94,21 @@ class _Session:
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self.inputs = {i.name: tuple(i.shape) for i in self._session.get_inputs()}
-        self.outputs = tuple(o.name for o in self._session.get_outputs())
 
-    def run(self, inputs: Any, outputs: Sequence[str]) -> Any:
-        return self._session.run(list(outputs), dict(inputs))
+    def run(self, name: str, pixels: Pixels, outputs: Sequence[str]) -> Any:
+        return self._session.run(list(outputs), {name: pixels[None]})
 
 
 class Plain:
-    """The plain way, with a bundle's weights."""
+    """The plain way, with a bundle's weights; pixels go in as uint8 NHWC, as the starter takes them."""
 
     def __init__(self, bundle: Path, cache: Path) -> None:
-        manifest = load_manifest(bundle)
+        self._manifest = manifest = load_manifest(bundle)
         labels = load_label_set("north-america")
-        model: Any = _Session(bundle / manifest.detector.file)
-        self._detector = Detector(model, manifest.detector, thresholds_of(manifest.detector, SETTINGS))
+        self._detector = _Session(bundle / manifest.detector.file)
         self._visual = _Session(bundle / manifest.visual.file)
-        self._spec = manifest.visual
+        self._head = head_of(manifest.detector, thresholds_of(manifest.detector, SETTINGS))
+        self._decode = decoder_of(manifest.detector)
         texts = Texts(bundle, manifest, 1)
         vectors = cached_label_vectors(labels, bundle_sha256(bundle), cache, texts.embed)
         scale = manifest.visual.logit_scale
@@ -121,22 +120,35 @@ class Plain:
         if image is None:
             raise OSError("image can't be decoded")
         pixels = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-        found, _ = self._detector(pixels, self._detector.buffers())
-        height, width = pixels.shape[:2]
-        vectors = [self._embed(pixels)]
-        for index in found.of("animal"):
-            left, top, right, bottom = found.corners(int(index))
-            crop = pixels[
-                int(top * height) : int(bottom * height) + 1, int(left * width) : int(right * width) + 1
-            ]
-            vectors.append(self._embed(crop))
-        shares = self._classifier.probabilities(np.stack(vectors))
+        crops = [self._cut(pixels, box) for box in self._animals(pixels)]
+        shares = self._classifier.probabilities(np.stack([self._embed(crop) for crop in (pixels, *crops)]))
         return [self._classifier.verdict(row) for row in shares]
 
+    def _animals(self, pixels: Pixels) -> Any:
+        spec = self._manifest.detector
+        small = _scaled(pixels, spec.input)
+        names = tuple(spec.outputs)
+        results = self._detector.run(spec.input.name, small, tuple(spec.outputs.values()))
+        found = self._decode(dict(zip(names, results, strict=True)), self._head)
+        own = found.kinds == 0
+        boxes, scores = found.boxes[own], found.scores[own]
+        kept = boxes[suppress(boxes, scores, spec.thresholds.iou)]
+        return kept / np.array([spec.input.width, spec.input.height] * 2, np.float32)
+
+    def _cut(self, pixels: Pixels, box: Any) -> Pixels:
+        height, width = pixels.shape[:2]
+        left, top, right, bottom = np.clip(box, 0, 1) * (width, height, width, height)
+        return pixels[int(top) : int(bottom) + 1, int(left) : int(right) + 1]
+
     def _embed(self, pixels: Pixels) -> Any:
-        batch = allocate(self._spec.input)
-        Preprocessor(self._spec.input)(pixels, batch[0])
-        return self._visual.run({self._spec.input.name: batch}, [self._spec.output])[0][0]
+        spec = self._manifest.visual
+        return self._visual.run(spec.input.name, _scaled(pixels, spec.input), [spec.output])[0][0]
+
+
+def _scaled(pixels: Pixels, spec: ImageInput) -> Pixels:
+    methods = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "cubic": cv2.INTER_CUBIC}
+    size = (spec.width, spec.height)
+    return np.asarray(cv2.resize(pixels, size, interpolation=methods[spec.interpolation]), np.uint8)
 
 
 def worker(kind: str, bundle: Path, folder: Path) -> None:
