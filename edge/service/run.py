@@ -65,26 +65,38 @@ def run(
         daemon = Daemon(settings, database, vision, labels, retry_incomplete=not until_idle)
         if note is not None:
             daemon.health.note(note)
-        daemon.start()
-        notify("READY=1")
-        log.info("ready: %s", describe(daemon, vision))
-        _supervise(daemon, stop, until_idle=until_idle, watch=watch)
-        notify("STOPPING=1")
-        daemon.finish_images()
-        drained = True
-        if until_idle and not stop.is_set():
-            daemon.close_registrations()
-            drained = _drain(daemon, stop, drain_timeout, watch)
-        daemon.stop_delivery()
-        daemon.check()
-        daemon.write_health()
-        watch(daemon.progress(), "done")
+        try:
+            drained = _live(daemon, stop, until_idle=until_idle, drain_timeout=drain_timeout, watch=watch)
+        except BaseException:
+            daemon.abandon()
+            raise
         return drained
 
 
-def describe(daemon: Daemon, vision: Vision) -> str:
+def _live(
+    daemon: Daemon, stop: threading.Event, *, until_idle: bool, drain_timeout: float, watch: Watch
+) -> bool:
+    """From the first thread to the last; returns whether everything was delivered that should be."""
+    daemon.start()
+    notify("READY=1")
+    log.info("ready: %s", describe(daemon))
+    _supervise(daemon, stop, until_idle=until_idle, watch=watch)
+    notify("STOPPING=1")
+    daemon.finish_images()
+    drained = True
+    if until_idle and not stop.is_set():
+        daemon.close_registrations()
+        drained = _drain(daemon, stop, drain_timeout, watch)
+    daemon.stop_delivery()
+    daemon.check()
+    daemon.write_health()
+    watch(daemon.progress(), "done")
+    return drained
+
+
+def describe(daemon: Daemon) -> str:
     """What is in force, in one line."""
-    info, settings = vision.info(), daemon.settings
+    info, settings = daemon.vision.info(), daemon.settings
     broker = f"mqtt {settings.mqtt.host}:{settings.mqtt.port}" if settings.mqtt.enabled else "no broker"
     return (
         f"watching {settings.drop}, state in {settings.state}, bundle {info.bundle} on "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -14,14 +15,14 @@ LOCK: Final = "edge.lock"
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Temp file, fsync, rename, fsync of the folder.
+    """Temp file, fsync, rename, fsync of the folder; several writers of one path don't meet.
 
     Raises:
         StoreError: the disk refused.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         with temporary.open("wb") as stream:
             stream.write(data)
             stream.flush()

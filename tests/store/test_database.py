@@ -135,3 +135,26 @@ def test_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "folder").write_text("a file where a folder should be")
     with pytest.raises(StoreError, match="file can't be written"):
         write_durably(tmp_path / "folder" / "file", b"x")
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    """The same snapshot from two threads at once is written by both, and stays whole."""
+    path = tmp_path / "file"
+    start = threading.Barrier(4)
+    failures: list[StoreError] = []
+
+    def write() -> None:
+        start.wait()
+        for _ in range(25):
+            try:
+                write_durably(path, b"same bytes")
+            except StoreError as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
