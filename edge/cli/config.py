@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from edge.cli.common import ConfigOption, JsonOption, configuration, err, out, write_json
@@ -43,7 +44,7 @@ def init(
         file.write_text(text, "utf-8")
     except OSError as error:
         raise ConfigError("configuration can't be written", subject=str(file), hint=str(error)) from error
-    err.print(f"wrote {file}; check it with: edge config check --config {file}")
+    err.print(escape(f"wrote {file}; check it with: edge config check --config {file}"), soft_wrap=True)
 
 
 @app.command("check")
@@ -64,7 +65,7 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
         table.add_column(name, overflow="fold")
     for value in values:
         style = "dim" if value.source == "default" else None
-        table.add_row(value.name, _shown(value.value), value.source, style=style)
+        table.add_row(value.name, escape(_shown(value.value)), escape(value.source), style=style)
     out.print(table)
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from edge.cli.common import (
@@ -122,12 +123,19 @@ def status_command(
         return
     table = Table(box=None, show_header=False)
     for name, value in status.items():
-        if isinstance(value, dict):
-            text = ", ".join(f"{v} {k}" for k, v in value.items() if v) or "none"
-        else:
-            text = str(value)
-        table.add_row(f"[bold]{name}", text)
+        table.add_row(f"[bold]{name}", escape(_told(value)))
     out.print(table)
+
+
+def _told(value: object) -> str:
+    """A value of the status for people: numbers with what they count, lists line by line."""
+    if isinstance(value, dict):
+        if "name" in value:
+            return str(value["name"])
+        return ", ".join(f"{_told(v)} {k}" for k, v in value.items() if v) or "none"
+    if isinstance(value, list | tuple):
+        return "\n".join(map(str, value)) or "none"
+    return str(value)
 
 
 def registration_table(messages: Iterable[RegistrationMessage]) -> Table:
@@ -138,8 +146,8 @@ def registration_table(messages: Iterable[RegistrationMessage]) -> Table:
     for m in messages:
         clock = "" if m.clock_ok else " [yellow](clock?)[/]"
         table.add_row(
-            m.deployment,
-            m.label,
+            escape(m.deployment),
+            escape(m.label),
             str(m.count),
             _short(m.start) + clock,
             _short(m.end),
@@ -200,5 +208,6 @@ def _file_table(rows: Iterable[FileReport]) -> Table:
     for row in rows:
         taken = "" if row.taken is None else local(row.taken, row.offset_minutes)
         what = row.label or ("unidentified" if row.kind == "animal" else row.kind) or ""
-        table.add_row(row.file, row.state, taken, what, str(row.count) if row.count else "", row.reason)
+        count = str(row.count) if row.count else ""
+        table.add_row(escape(row.file), row.state, taken, escape(what), count, escape(row.reason))
     return table
