@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextCo
 from edge.cli.common import ConfigOption, broker_overrides, configuration, err
 from edge.service.daemon import Progress
 from edge.service.run import Watch, run
+
+log = logging.getLogger("edge")
+
+LINE_INTERVAL = 10.0
 
 
 def run_command(
@@ -82,7 +87,7 @@ def run_command(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with _progress(shown=until_idle and err.is_terminal) as watch:
+    with _progress(shown=until_idle) as watch:
         drained = run(settings, stop=stop, until_idle=until_idle, drain_timeout=drain_timeout, watch=watch)
     if not drained:
         where = f"{settings.mqtt.host}:{settings.mqtt.port}"
@@ -92,8 +97,8 @@ def run_command(
 
 @contextmanager
 def _progress(*, shown: bool) -> Iterator[Watch]:
-    if not shown:
-        yield _quiet
+    if not shown or not err.is_terminal:
+        yield _Lines(LINE_INTERVAL) if shown else _quiet
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=err) as bar:
@@ -104,6 +109,22 @@ def _progress(*, shown: bool) -> Iterator[Watch]:
             bar.update(images, description=text, completed=progress.recorded, total=progress.found or None)
 
         yield watch
+
+
+class _Lines:
+    """Progress as lines in the log, one in a while, where there is no terminal."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._next = time.monotonic() + interval
+
+    def __call__(self, progress: Progress, phase: str) -> None:
+        now = time.monotonic()
+        if now < self._next and phase != "done":
+            return
+        self._next = now + self._interval
+        text = "%s: %d of %d files, %d messages, %d in the outbox"
+        log.info(text, phase, progress.recorded, progress.found, progress.messages, progress.waiting)
 
 
 def _quiet(_progress: Progress, _phase: str) -> None:

@@ -106,6 +106,7 @@ class Daemon:
             self._outbox.epoch,
             labels.scientific_names(),
             BundleRef(name=info.bundle, sha256=info.sha256),
+            database.revision_base,
         )
         options = options_of(settings, labels)
         apply_options(database, options, voice)

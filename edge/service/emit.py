@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge.delivery.change import MediaLine, Origin, registration_message
 from edge.delivery.messages import BundleRef, RegistrationMessage, encode
@@ -21,6 +21,7 @@ class Voice:
     epoch: str
     scientific_names: Mapping[str, str]
     bundle: BundleRef
+    revision_base: int = 0
 
 
 def emit(database: Database, outbox: Outbox, voice: Voice, change: Change, *, now: int) -> int:
@@ -38,7 +39,7 @@ def emit(database: Database, outbox: Outbox, voice: Voice, change: Change, *, no
     media = [_line(member) for member in shown]
 
     def build(seq: int) -> bytes:
-        return encode(registration_message(change, media, origin, seq=seq, observed=now))
+        return encode(registration_message(_sent(change, voice), media, origin, seq=seq, observed=now))
 
     return outbox.append(change.registration, change.kind, build, Stamp(now, voice.bundle.sha256))
 
@@ -55,12 +56,21 @@ def message_of(
         database.epoch,
         scientific_names,
         BundleRef(name=last.bundle_name, sha256=last.bundle_sha256),
+        database.revision_base,
     )
     shown = members(database, registration)
-    change = Change(last.change, registration)
+    change = _sent(Change(last.change, registration), voice)
     origin = _origin(database, registration, shown, voice)
     return registration_message(
         change, [_line(m) for m in shown], origin, seq=last.seq, observed=last.observed
+    )
+
+
+def _sent(change: Change, voice: Voice) -> Change:
+    """A change with the revision that subscribers see, which grows across databases too."""
+    registration = change.registration
+    return replace(
+        change, registration=replace(registration, revision=registration.revision + voice.revision_base)
     )
 
 

@@ -16,7 +16,7 @@ _LARGE = 16 * 1024 * 1024
 
 
 def tame_malloc() -> bool:
-    """Use one arena, and map large buffers by themselves; False where the C library has no such knob (musl, macOS)."""
+    """Use one arena, and map large buffers by themselves; False where the C library can't (musl)."""
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

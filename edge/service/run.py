@@ -26,6 +26,8 @@ PRUNE_INTERVAL = 3600.0
 IDLE_LOOKS = 3
 """Looks in a row that must find nothing to do before ``until_idle`` believes it."""
 
+_REVISION_STEP = 1_000_000
+
 Watch = Callable[[Progress, str], None]
 
 
@@ -111,8 +113,11 @@ def _opened(settings: Settings) -> tuple[Database, Problem | None]:
     except StoreCorruptError as error:
         aside = move_aside(settings.state)
         log.warning("%s; moved aside to %s, beginning anew from the drop folder", error, aside)
+        database = open_database(settings.state)
+        # Subscribers keep the greatest revision of an id, and the same images give the same ids again.
+        database.remember("revision_base", str(max(_REVISION_STEP, int(time.time()))))
         message = f"the database was damaged and is now {aside.name}; a new one was begun"
-        return open_database(settings.state), Problem(code="database_replaced", message=message)
+        return database, Problem(code="database_replaced", message=message)
 
 
 def _supervise(daemon: Daemon, stop: threading.Event, *, until_idle: bool, watch: Watch) -> None:

@@ -101,6 +101,12 @@ class Database:
         return str(row[0]) if row else ""
 
     @property
+    def revision_base(self) -> int:
+        """Added to every revision that is sent: 0, or more if this database took a damaged one's place."""
+        row = self.one("SELECT value FROM meta WHERE key = 'revision_base'")
+        return int(row[0]) if row else 0
+
+    @property
     def epoch(self) -> str:
         """Identity of this database; message numbers are counted within it."""
         return self.meta("epoch")

@@ -221,3 +221,22 @@ def deadly(self, data, max_pixels):
     return see(self, data, max_pixels)
 pipeline.Vision.see = deadly
 """
+
+
+def test_damaged_database_is_replaced_and_the_subscriber_follows(
+    tmp_path: Path, broker: LocalBroker, undisturbed: Site
+) -> None:
+    """Overwritten pages: moved aside, a new epoch, the folder scanned again; nothing doubles anywhere."""
+    site = _site(tmp_path, broker.port)
+    _deliver(site)
+    with Subscriber(broker.host, broker.port) as subscriber:
+        site.run_until_idle()
+        wait_for(lambda: len(subscriber.rows()) == len(site.registrations()))
+        with (site.state / "edge.db").open("r+b") as file:
+            file.seek(2 * 4096)
+            file.write(b"\xa5" * 3 * 4096)
+        site.run_until_idle()
+        wait_for(lambda: subscriber.rows() == site.registrations())
+    assert facts(site.registrations()) == facts(undisturbed.registrations())
+    assert len(list(site.state.glob("corrupt-*.db"))) == 1
+    assert "moved aside" in site.log()
