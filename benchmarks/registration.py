@@ -105,20 +105,32 @@ def preloaded(observations: Sequence[Observation], options: Options) -> MemoryRe
     return record
 
 
-def stream(record: MemoryRecord, arrivals: Sequence[Observation], options: Options) -> float:
-    """Median microseconds for one arrival."""
-    engine = Engine(options, record)
-    return 1e6 * statistics.median(seconds_of_each(engine, arrivals))
-
-
-def seconds_of_each(engine: Engine, arrivals: Sequence[Observation]) -> list[float]:
-    """How long each arrival takes."""
-    taken = []
-    for arrival in arrivals:
-        begin = time.perf_counter()
-        engine.accept([arrival])
-        taken.append(time.perf_counter() - begin)
+def stream(
+    worlds: Sequence[tuple[MemoryRecord, Sequence[Observation]]], options: Options
+) -> list[list[float]]:
+    """Microseconds for each arrival in each world, one arrival of every world in turn."""
+    engines = [(Engine(options, record), arrivals) for record, arrivals in worlds]
+    taken: list[list[float]] = [[] for _ in engines]
+    for turn in range(min(len(arrivals) for _, arrivals in engines)):
+        for (engine, arrivals), times in zip(engines, taken, strict=True):
+            begin = time.perf_counter()
+            engine.accept([arrivals[turn]])
+            times.append(1e6 * (time.perf_counter() - begin))
     return taken
+
+
+def print_stream(
+    title: str, histories: Sequence[Sequence[Observation]], arrivals: Sequence[Sequence[Observation]]
+) -> None:
+    """One line for each history; ratios are against the first, the median of the turns'."""
+    options = Options()
+    worlds = [
+        (preloaded(history, options), coming) for history, coming in zip(histories, arrivals, strict=True)
+    ]
+    taken = stream(worlds, options)
+    for history, times in zip(histories, taken, strict=True):
+        ratio = statistics.median(mine / first for mine, first in zip(times, taken[0], strict=True))
+        print(f"{title} {len(history):>9,}  {statistics.median(times):7.0f} us  ratio {ratio:5.2f}")
 
 
 def after(observations: Sequence[Observation], number: int, every: int) -> list[Observation]:
@@ -154,30 +166,18 @@ def against_the_literal() -> None:
         print(f"windows of {k:>5,} images  literal {slow:7.3f} s  sliding {fast:7.3f} s  ratio {ratio:7.1f}")
 
 
-def streaming(histories: Sequence[int]) -> None:
+def streaming(sizes: Sequence[int]) -> None:
     """What one image costs, after more and more history."""
-    options = Options()
-    for number in histories:
-        observations = visits(number)
-        record = preloaded(observations, options)
-        follow = stream(record, after(observations, 300, 10 * SECOND), options)
-        behind = stream(record, late(observations, 300), options)
-        print(f"stream, history of {number:>9,}  next image {follow:7.0f} us  late image {behind:7.0f} us")
+    histories = [visits(size) for size in sizes]
+    print_stream("next image, history of", histories, [after(h, 300, 10 * SECOND) for h in histories])
+    print_stream("late image, history of", histories, [late(h, 300) for h in histories])
 
 
 def sessions(sizes: Sequence[int], every: int) -> None:
     """What one image costs in one unbroken session, short and long."""
-    options = Options()
-    for number in sizes:
-        observations = session(number, every)
-        record = preloaded(observations, options)
-        (whole,) = record.open_registrations("d")
-        follow = stream(record, after(observations, 100, every), options)
-        behind = stream(record, late(observations, 100), options)
-        print(
-            f"stream, session of {whole.media_count:>9,} at {every // SECOND} s"
-            f"  next image {follow:7.0f} us  late image {behind:7.0f} us"
-        )
+    histories = [session(size, every) for size in sizes]
+    print_stream("next image, session of", histories, [after(h, 100, every) for h in histories])
+    print_stream("late image, session of", histories, [late(h, 100) for h in histories])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,4 +1,8 @@
-"""The record in memory: for tests, demos and runs that need no database."""
+"""The record in memory: for tests, demos and runs that need no database.
+
+A row that arrives late is put into a sorted list, which moves the rows after it: quick, but not free (about
+0.2 ms among a million rows).
+"""
 
 from __future__ import annotations
 
