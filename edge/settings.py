@@ -145,7 +145,7 @@ class VisionSettings(_Section):
     animal: float | None = Field(gt=0, lt=1, default=None)
     person: float | None = Field(gt=0, lt=1, default=None)
     vehicle: float | None = Field(gt=0, lt=1, default=None)
-    floor: float = Field(ge=0, le=1, default=0.2)
+    floor: float = Field(ge=0, le=1, default=0.3)
     margin: float = Field(ge=0, le=1, default=0.02)
     snapshots: bool = True
     snapshot_bytes: int = Field(ge=4096, le=262_144, default=65_536)
