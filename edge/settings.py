@@ -184,6 +184,7 @@ class MqttSettings(_Section):
         keepalive: seconds.
         inflight: messages inside the client at most; the broker may ask for fewer.
         will_delay: seconds before the will is published.
+        snapshots: send a small picture of each registration that opens.
         homeassistant: publish discovery; ``homeassistant_prefix`` is its topic.
         health_interval: seconds between health messages.
     """
@@ -201,6 +202,7 @@ class MqttSettings(_Section):
     keepalive: int = Field(ge=5, le=3600, default=30)
     inflight: int = Field(ge=1, le=20, default=20)
     will_delay: int = Field(ge=0, default=30)
+    snapshots: bool = True
     homeassistant: bool = True
     homeassistant_prefix: Topic = "homeassistant"
     health_interval: Positive = 60.0

@@ -23,11 +23,12 @@ from edge.service.looker import Looker
 from edge.service.pending import PendingTimes
 from edge.service.pipeline import Pipeline
 from edge.service.probe import survives
-from edge.service.recorder import Recorder
+from edge.service.recorder import Recorded, Recorder
 from edge.service.report import HEALTH_FILE
 from edge.service.rules import apply_options, options_of
+from edge.service.snapshots import pictures
 from edge.service.threads import Writing, feeding, looking
-from edge.service.work import Outcome, now_ms
+from edge.service.work import now_ms
 from edge.settings import Settings
 from edge.store.database import Database
 from edge.store.files import write_durably
@@ -255,10 +256,13 @@ class Daemon:
             loops[f"looker-{number}"] = looking(looker, self._pipeline, self._look_stop)
         return {name: Worker(name, loop) for name, loop in loops.items()}
 
-    def _after(self, group: list[Outcome], messages: int) -> None:
-        if messages:
+    def _after(self, recorded: Recorded) -> None:
+        if recorded.changes:
             self._publisher.wake()
-        for outcome in group:
+        if self.settings.mqtt.enabled and self.settings.mqtt.snapshots:
+            for picture in pictures(self.settings.state, recorded):
+                self._publisher.offer_snapshot(*picture)
+        for outcome in recorded.outcomes:
             if outcome.fate.state in ("incomplete", "set_aside", "quarantined"):
                 log.warning("%s: %s (%s)", outcome.fate.file, outcome.fate.state, outcome.fate.reason)
             if outcome.retry is not None and self._retry_incomplete:

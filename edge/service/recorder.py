@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from edge.registration.engine import Engine
 from edge.registration.types import Change
@@ -36,6 +37,19 @@ class Tallies:
         return sum(self.outcomes.values())
 
 
+class Recorded(NamedTuple):
+    """What is on record after a group was committed.
+
+    Attributes:
+        outcomes: as they were recorded: a second copy is a duplicate, a file that was waited for too long is
+            set aside.
+        changes: of registrations, in the order of their messages.
+    """
+
+    outcomes: Sequence[Outcome]
+    changes: Sequence[Change]
+
+
 class Recorder:
     """Applies groups of outcomes to the database. Used from one thread."""
 
@@ -62,8 +76,8 @@ class Recorder:
         self._last_arrival = dict.fromkeys(self._open_deployments(), clock())
         self.tallies = Tallies()
 
-    def record(self, outcomes: Sequence[Outcome]) -> int:
-        """Commit a group of outcomes and what follows from them; returns the number of messages.
+    def record(self, outcomes: Sequence[Outcome]) -> Recorded:
+        """Commit a group of outcomes and what follows from them.
 
         Raises:
             StoreError: nothing of the group was recorded.
@@ -76,36 +90,36 @@ class Recorder:
             changes = self._engine.accept([o.observation for o in final if o.observation])
             for deployment in self._see_until(final):
                 changes += self._advance(deployment)
-            messages = self._emit(changes, now)
-        self._done(final, messages)
-        return messages
+            self._emit(changes, now)
+        self._done(final, len(changes))
+        return Recorded(final, changes)
 
-    def close_quiet(self) -> int:
-        """Close what deployments that have been quiet for long have open; returns the number of messages."""
+    def close_quiet(self) -> list[Change]:
+        """Close what deployments that have been quiet for long have open."""
         now = self._clock()
         quiet = [
             deployment
             for deployment, last in self._last_arrival.items()
             if now - last >= self._settings.idle_close and self._pending.oldest(deployment) is None
         ]
-        messages = self.close(quiet)
+        changes = self.close(quiet)
         for deployment in quiet:
             del self._last_arrival[deployment]
-        return messages
+        return changes
 
-    def close_all(self) -> int:
-        """Close every open registration; returns the number of messages."""
+    def close_all(self) -> list[Change]:
+        """Close every open registration."""
         return self.close(self._open_deployments())
 
-    def close(self, deployments: Sequence[str]) -> int:
-        """Close every open registration of these deployments; returns the number of messages."""
+    def close(self, deployments: Sequence[str]) -> list[Change]:
+        """Close every open registration of these deployments."""
         if not deployments:
-            return 0
+            return []
         with self._db.transaction():
             changes = [change for deployment in deployments for change in self._engine.close(deployment)]
-            messages = self._emit(changes, now_ms())
-        self.tallies.messages += messages
-        return messages
+            self._emit(changes, now_ms())
+        self.tallies.messages += len(changes)
+        return changes
 
     def _take(self, outcome: Outcome, now: int) -> Outcome:
         if outcome.fate.state == "incomplete":
@@ -122,7 +136,7 @@ class Recorder:
         if since is None or now - since < self._incomplete_after * 1000:
             return outcome
         fate = replace(outcome.fate, state="set_aside", reason=f"never became whole: {outcome.fate.reason}")
-        return replace(outcome, fate=fate)
+        return replace(outcome, fate=fate, retry=None)
 
     def _see_until(self, outcomes: Sequence[Outcome]) -> list[str]:
         """Move each deployment's newest trusted time; returns the deployments that were touched, in order."""
@@ -148,10 +162,9 @@ class Recorder:
         lateness = round(self._settings.allowed_lateness * 1000)
         return self._engine.advance(deployment, watermark(newest, lateness, oldest))
 
-    def _emit(self, changes: Sequence[Change], now: int) -> int:
+    def _emit(self, changes: Sequence[Change], now: int) -> None:
         for change in changes:
             emit(self._db, self._outbox, self._voice, change, now=now)
-        return len(changes)
 
     def _done(self, outcomes: Sequence[Outcome], messages: int) -> None:
         now = self._clock()

@@ -11,7 +11,7 @@ from edge.service.feeder import Feeder
 from edge.service.heartbeat import Worker
 from edge.service.looker import Looker
 from edge.service.pipeline import Pipeline
-from edge.service.recorder import Recorder
+from edge.service.recorder import Recorded, Recorder
 from edge.service.work import Outcome
 from edge.settings import StoreSettings
 
@@ -57,7 +57,7 @@ class Writing:
         settings: StoreSettings,
         stop: threading.Event,
         *,
-        after: Callable[[list[Outcome], int], None],
+        after: Callable[[Recorded], None],
     ) -> None:
         """Write until told to stop, then what is left.
 
@@ -66,7 +66,7 @@ class Writing:
             pipeline: where outcomes come from.
             settings: size of a group, and how long it waits for company.
             stop: set when nothing more will come.
-            after: called with each group on record and the number of its messages.
+            after: called with everything that was put on record.
         """
         self._recorder = recorder
         self._pipeline = pipeline
@@ -88,8 +88,8 @@ class Writing:
                 return
             if time.monotonic() - checked >= QUIET_CHECK:
                 checked = time.monotonic()
-                if messages := self._recorder.close_quiet():
-                    self._after([], messages)
+                if changes := self._recorder.close_quiet():
+                    self._after(Recorded((), changes))
 
     def _take(self, wait: float) -> list[Outcome]:
         linger = 0.0 if self._stop.is_set() else self._settings.group_seconds
@@ -98,7 +98,7 @@ class Writing:
     def _record(self, group: list[Outcome], worker: Worker) -> None:
         while True:
             try:
-                messages = self._recorder.record(group)
+                recorded = self._recorder.record(group)
                 break
             except DiskFullError:
                 self.disk_full = True
@@ -106,5 +106,5 @@ class Writing:
                     raise
                 worker.beat()
         self.disk_full = False
-        self._after(group, messages)
+        self._after(recorded)
         self._pipeline.recorded(len(group))

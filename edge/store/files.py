@@ -2,39 +2,66 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from edge.errors import StoreBusyError, StoreError
+from edge.errors import DiskFullError, StoreBusyError, StoreError
 
 LOCK: Final = "edge.lock"
+_NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_durably(path: Path, data: bytes) -> None:
     """Temp file, fsync, rename, fsync of the folder; several writers of one path don't meet.
 
     Raises:
+        DiskFullError: there is no space for it; nothing is left behind.
         StoreError: the disk refused.
     """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+        _write(temporary, data)
         temporary.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder(path.parent)
     except OSError as error:
-        raise StoreError("file can't be written", subject=str(path), hint=str(error)) from error
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        kind = DiskFullError if error.errno in _NO_SPACE else StoreError
+        raise kind("file can't be written", subject=str(path), hint=str(error)) from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read(path: Path) -> bytes:
+    """A file that is named in the database.
+
+    Raises:
+        StoreError: it can't be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StoreError("file can't be read", subject=str(path), hint=str(error)) from error
 
 
 class StateLock:
