@@ -34,15 +34,16 @@ class Sequencer(Generic[T]):
             if not self._condition.wait_for(lambda: self._next in self._waiting, timeout=wait):
                 return []
             deadline = self._clock() + linger
-            while self._ready() < limit and (left := deadline - self._clock()) > 0:
+            while self._ready(limit) < limit and (left := deadline - self._clock()) > 0:
                 self._condition.wait(left)
-            number = min(limit, self._ready())
+            number = self._ready(limit)
             taken = [self._waiting.pop(n) for n in range(self._next, self._next + number)]
             self._next += number
             return taken
 
-    def _ready(self) -> int:
+    def _ready(self, limit: int) -> int:
+        """Results that can be handed out, counted up to a limit: the line may be long."""
         number = 0
-        while self._next + number in self._waiting:
+        while number < limit and self._next + number in self._waiting:
             number += 1
         return number

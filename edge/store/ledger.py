@@ -14,9 +14,11 @@ from typing import Literal, NamedTuple
 from edge.store.database import Database
 
 FileState = Literal[
-    "attempted", "processed", "duplicate", "incomplete", "set_aside", "quarantined", "ignored"
+    "attempted", "processed", "duplicate", "incomplete", "set_aside", "quarantined", "ignored", "gone"
 ]
 SETTLED: tuple[FileState, ...] = ("processed", "duplicate", "set_aside", "quarantined", "ignored")
+"""What isn't looked at again at the same size and mtime. A file that is *gone* is, should it come back: its
+card may have been pulled, its share unmounted, its folder moved."""
 
 
 class Stat(NamedTuple):
@@ -29,9 +31,9 @@ class Stat(NamedTuple):
 
 
 _COLUMNS = "folder, name, device, inode, size, mtime_ns"
-_SAME_STAT = (
-    "(device, inode, size, mtime_ns) = (excluded.device, excluded.inode, excluded.size, excluded.mtime_ns)"
-)
+# Not by device and inode: they change when a card is mounted again, and an image that takes the whole machine
+# down must not get all its attempts back each time.
+_SAME_VERSION = "(size, mtime_ns) = (excluded.size, excluded.mtime_ns)"
 _TAKE_STAT = (
     "device = excluded.device, inode = excluded.inode, size = excluded.size, mtime_ns = excluded.mtime_ns"
 )
@@ -102,7 +104,7 @@ class Ledger:
             self._db.execute_many(
                 f"INSERT INTO files ({_COLUMNS}, state, attempts, first_seen, changed) "
                 "VALUES (?, ?, ?, ?, ?, ?, 'attempted', 1, ?, ?) ON CONFLICT DO UPDATE SET "
-                f"attempts = IIF({_SAME_STAT}, attempts + 1, 1), {_TAKE_STAT}, "
+                f"attempts = IIF({_SAME_VERSION}, attempts + 1, 1), {_TAKE_STAT}, "
                 "state = 'attempted', changed = excluded.changed",
                 rows,
             )
@@ -132,6 +134,11 @@ class Ledger:
         """When a path was first found, ms UTC by the device's clock; None for one never seen."""
         row = self._db.one("SELECT first_seen FROM files WHERE folder = ? AND name = ?", split(file))
         return int(row[0]) if row else None
+
+    def count(self, state: FileState) -> int:
+        """Number of paths in one state; cheap for the rare ones."""
+        row = self._db.one("SELECT COUNT(*) FROM files WHERE state = ?", (state,))
+        return int(row[0]) if row else 0
 
     def counts(self) -> dict[FileState, int]:
         """Number of paths in each state."""

@@ -22,7 +22,8 @@ MIGRATIONS: tuple[str, ...] = (
         size INTEGER NOT NULL,
         mtime_ns INTEGER NOT NULL,
         state TEXT NOT NULL CHECK (state IN
-            ('attempted', 'processed', 'duplicate', 'incomplete', 'set_aside', 'quarantined', 'ignored')),
+            ('attempted', 'processed', 'duplicate', 'incomplete', 'set_aside', 'quarantined', 'ignored',
+             'gone')),
         reason TEXT NOT NULL DEFAULT '',
         media_id TEXT,
         attempts INTEGER NOT NULL DEFAULT 0,

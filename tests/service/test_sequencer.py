@@ -42,3 +42,22 @@ def test_take_waits_for_company_up_to_the_limit() -> None:
         assert sequencer.take(2, wait=1.0, linger=30.0) == [0, 1]
     finally:
         later.join()
+
+
+def test_a_long_line_is_not_counted_to_its_end() -> None:
+    """What a batch costs depends on its size, not on how many results wait behind it."""
+    sequencer: Sequencer[int] = Sequencer()
+    for number in range(50):
+        sequencer.put(number, number)
+    looked = _Counting(sequencer._waiting)
+    sequencer._waiting = looked
+    assert sequencer.take(2, wait=0.0, linger=0.0) == [0, 1]
+    assert looked.looks < 10
+
+
+class _Counting(dict[int, int]):
+    looks = 0
+
+    def __contains__(self, key: object) -> bool:
+        self.looks += 1
+        return super().__contains__(key)

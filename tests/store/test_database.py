@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import threading
 from pathlib import Path
 
 import pytest
 
-from edge.errors import StoreBusyError, StoreCorruptError, StoreError
+from edge.errors import DiskFullError, StoreBusyError, StoreCorruptError, StoreError
 from edge.store.database import DATABASE, move_aside, open_database, open_readonly
 from edge.store.files import StateLock, write_durably
 from edge.store.schema import MIGRATIONS
@@ -158,3 +159,20 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
         thread.join()
     assert failures == []
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_file_for_which_there_is_no_space_can_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A full disk is told from a broken one, and what was written of the file doesn't stay."""
+
+    def refuse(_descriptor: int) -> None:
+        raise OSError(number, "no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", refuse)
+        with pytest.raises(DiskFullError, match="file can't be written"):
+            write_durably(tmp_path / "file", b"x")
+    assert list(tmp_path.iterdir()) == []
+    write_durably(tmp_path / "file", b"x")

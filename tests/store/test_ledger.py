@@ -74,3 +74,16 @@ def test_counts_tell_every_state(tmp_path: Path) -> None:
     ledger.attempt([("a", STAT), ("b", STAT)], now=1)
     ledger.settle([Fate("a", STAT, "processed")], now=2)
     assert ledger.counts() == {"attempted": 1, "processed": 1}
+
+
+def test_file_that_is_gone_is_looked_at_should_it_come_back(ledger: Ledger) -> None:
+    """A card that was pulled before its files were read, and put in again, has the same files as before."""
+    ledger.settle([Fate("cam/a.JPG", STAT, "gone", "the file is gone")], now=1)
+    assert ledger.known_in("cam") == {}
+
+
+def test_attempts_are_counted_on_across_a_mount(ledger: Ledger) -> None:
+    """Device and inode may change when a card is mounted again; size and mtime tell the file."""
+    for stat in (STAT, STAT._replace(device=9, inode=9)):
+        ledger.attempt([("cam/a.JPG", stat)], now=1)
+    assert ledger.suspects()["cam/a.JPG"].attempts == 2

@@ -86,3 +86,27 @@ def test_registration_remembers_its_newest_message(database: Database) -> None:
     found = emitted(database, "r1")
     assert found is not None
     assert (found.change, found.seq, found.observed) == ("updated", 2, 7)
+
+
+def test_counts_are_those_of_the_rows(database: Database) -> None:
+    """Waiting, set aside and delivered messages are told apart, before and after the front was removed."""
+    outbox = Outbox(database)
+    assert outbox.counts() == (0, 0, 0)
+    _append(database, 6)
+    outbox.acknowledge([1, 2, 4])
+    outbox.set_aside(5, "too large")
+    assert outbox.counts() == (2, 1, 3)
+    outbox.prune(before=2**62)
+    assert outbox.counts() == (2, 1, 1)
+
+
+def test_counting_reads_no_delivered_message(database: Database) -> None:
+    """Health and progress ask every second: no statement of it goes through the whole table."""
+    _append(database, 1)
+    statements: list[str] = []
+    connection = database._connection
+    connection.set_trace_callback(statements.append)
+    Outbox(database).counts()
+    connection.set_trace_callback(None)
+    plan = [str(row[3]) for row in database.execute(f"EXPLAIN QUERY PLAN {statements[-1]}")]
+    assert not [step for step in plan if step.startswith("SCAN outbox") and "INDEX" not in step], plan
