@@ -116,6 +116,7 @@ class IntakeHealth(_Message):
     processed: Whole = 0
     duplicates: Whole = 0
     set_aside: Whole = 0
+    incomplete: Whole = Field(default=0, description="files on record that never became whole, as of now")
 
 
 class OutboxHealth(_Message):

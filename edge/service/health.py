@@ -28,6 +28,7 @@ from edge.intake.reconcile import WatchState
 from edge.service.work import now_ms
 from edge.settings import Settings
 from edge.store.database import Database
+from edge.store.ledger import Ledger
 from edge.store.outbox import Outbox
 from edge.vision.pipeline import VisionInfo
 from edge.vision.selftest import ABSENT
@@ -96,7 +97,7 @@ class HealthDesk:
             state=self._state(problems),
             since=timestamp(self._since),
             problems=problems,
-            intake=_intake(gauges),
+            intake=_intake(gauges, incomplete=Ledger(self._db).count("incomplete")),
             outbox=OutboxHealth(
                 pending=counts.pending,
                 set_aside=counts.set_aside,
@@ -198,7 +199,7 @@ def _watch_problems(watch: WatchState, drop: Path) -> list[Problem]:
     return found
 
 
-def _intake(gauges: Gauges) -> IntakeHealth:
+def _intake(gauges: Gauges, *, incomplete: int) -> IntakeHealth:
     return IntakeHealth(
         scanned=gauges.watch.scanned,
         scans=gauges.watch.scans,
@@ -208,6 +209,7 @@ def _intake(gauges: Gauges) -> IntakeHealth:
         processed=gauges.processed,
         duplicates=gauges.duplicates,
         set_aside=gauges.set_aside,
+        incomplete=incomplete,
     )
 
 
