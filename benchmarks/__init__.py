@@ -1,0 +1,1 @@
+"""Paired measurements: what is fast here, and against what."""
