@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from edge.delivery.backoff import Backoff
 from edge.delivery.outbox import Outbox, OutboxRow
+from edge.errors import DiskFullError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Pace:
         handshake: from CONNECT to CONNACK.
         ack_rows, ack_seconds: acknowledgements in one transaction: at most so many, after at most so long.
         page: rows read at once.
+        full: before answers that a full disk didn't take are written down again.
         idle: between looks at the outbox when nobody woke the publisher.
         cursor: between cursors while messages flow.
         tries: answers without a clear reason, or connections lost, before a message is set aside.
@@ -45,6 +47,7 @@ class Pace:
     ack_rows: int = 500
     ack_seconds: float = 0.05
     page: int = 200
+    full: float = 5.0
     idle: float = 1.0
     cursor: float = 1.0
     tries: int = 3
@@ -147,7 +150,12 @@ class Backlog:
         pace, taken = self._pace, self._taken
         due = len(taken) >= pace.ack_rows or now - self._taken_since >= pace.ack_seconds
         if taken and (force or due):
-            self._outbox.acknowledge(taken)
+            try:
+                self._outbox.acknowledge(taken)
+            except DiskFullError:
+                # They stay busy here and pending there: written down as soon as there is space.
+                self._taken_since = now + pace.full
+                return
             self._busy.difference_update(taken)
             self.acked += len(taken)
             self._taken = []

@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from edge import __version__
 from edge.delivery.messages import BundleRef, encode
 from edge.delivery.publisher import Publisher
-from edge.errors import EdgeError
+from edge.errors import DiskFullError, EdgeError, IntakeError
 from edge.intake.watch import Watcher
 from edge.registration.engine import Engine
 from edge.service.emit import Voice
 from edge.service.feeder import Feeder
-from edge.service.health import Gauges, HealthDesk, disk_health
+from edge.service.health import Gauges, HealthDesk
 from edge.service.heartbeat import Worker
 from edge.service.known import known_images
 from edge.service.looker import Looker
@@ -27,6 +28,7 @@ from edge.service.recorder import Recorded, Recorder
 from edge.service.report import HEALTH_FILE
 from edge.service.rules import apply_options, options_of
 from edge.service.snapshots import pictures
+from edge.service.space import Space
 from edge.service.threads import Writing, feeding, looking
 from edge.service.work import now_ms
 from edge.settings import Settings
@@ -43,11 +45,14 @@ from edge.vision.pipeline import Vision
 
 log = logging.getLogger("edge")
 
-STOP_TIMEOUT = 8.0
+STOP_TIMEOUT = 6.0
+"""Seconds that the images in hand may take at the end; delivery has its own."""
+GOODBYE_TIMEOUT = 2.0
 STALE = 60.0
-DISK_CHECK = 2.0
 RETRY_INCOMPLETE = 900.0
 """Seconds until a file that isn't whole is read again although it didn't change."""
+RETRY_GONE = 2.0
+"""Seconds until a file that is gone is looked for once more: renamed away and back it is no news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ class Progress:
     Attributes:
         found: files found since the start, those still waiting to stand still included.
         recorded: files with an outcome on record.
-        registrations: messages about registrations made since the start.
+        messages: about registrations, made since the start.
         waiting: messages that the broker hasn't acknowledged.
     """
 
@@ -101,7 +106,7 @@ class Daemon:
         self._pending = PendingTimes()
         self._pipeline = Pipeline()
         self._feed_stop, self._look_stop, self._write_stop = (threading.Event() for _ in range(3))
-        self._disk_checked, self._disk_low = 0.0, False
+        self._space = Space(settings)
         voice = Voice(
             settings.device,
             self._outbox.epoch,
@@ -116,7 +121,7 @@ class Daemon:
         self._watcher = Watcher(settings.drop, settings.intake, self._ledger)
         self._feeder = self._made_feeder()
         self._writing = Writing(
-            self._recorder, self._pipeline, settings.store, self._write_stop, after=self._after
+            self._recorder, self._pipeline, settings.store, self._space, self._write_stop, after=self._after
         )
         self.health = HealthDesk(settings, database, self._gauges)
         self._publisher = Publisher(
@@ -177,39 +182,39 @@ class Daemon:
         )
 
     def write_health(self) -> None:
-        """Leave the health message as a file for ``edge status``."""
-        write_durably(self.settings.state / HEALTH_FILE, encode(self.health.make()))
+        """Leave the health message as a file for ``edge status``; on a full disk the last one stays."""
+        with suppress(DiskFullError):
+            write_durably(self.settings.state / HEALTH_FILE, encode(self.health.make()))
 
     def prune(self) -> None:
-        """Remove delivered messages whose time is up."""
+        """Remove delivered messages whose time is up; on a full disk even that has to wait."""
         before = now_ms() - round(self.settings.store.keep_acknowledged * 1000)
-        removed = self._outbox.prune(before)
+        removed = 0
+        with suppress(DiskFullError):
+            removed = self._outbox.prune(before)
         if removed:
             log.info("removed %d delivered messages from the outbox", removed)
 
     def finish_images(self) -> None:
         """Stop taking files; finish and record those in hand; give back those that weren't begun."""
+        deadline = time.monotonic() + STOP_TIMEOUT
         self._feed_stop.set()
-        self._workers["feeder"].join(STOP_TIMEOUT)
+        self._join(["feeder"], deadline)
         withdrawn = self._pipeline.withdraw()
         self._look_stop.set()
-        for name, worker in self._workers.items():
-            if name.startswith("looker"):
-                worker.join(STOP_TIMEOUT)
+        self._join([name for name in self._workers if name.startswith("looker")], deadline)
         self._write_stop.set()
-        self._workers["writer"].join(STOP_TIMEOUT)
+        self._join(["writer"], deadline)
         self._ledger.release([examined.candidate.file for examined in withdrawn])
-        self._watcher.stop()
+        self._stop_watching()
 
     def abandon(self) -> None:
         """After a failure: tell every thread to end and wait a moment, so that none runs into the exit."""
         for event in (self._feed_stop, self._look_stop, self._write_stop):
             event.set()
-        deadline = time.monotonic() + STOP_TIMEOUT
-        for worker in self._workers.values():
-            if worker.ident is not None:
-                worker.join(max(0.0, deadline - time.monotonic()))
+        self._join(list(self._workers), time.monotonic() + STOP_TIMEOUT)
         self._publisher.stop(1.0)
+        self._stop_watching()
 
     def close_registrations(self) -> None:
         """Close everything that is open. Only once the writer has stopped."""
@@ -223,7 +228,18 @@ class Daemon:
     def stop_delivery(self) -> None:
         """Publish ``stopped`` and disconnect."""
         self.health.stopping()
-        self._publisher.stop(STOP_TIMEOUT / 2)
+        self._publisher.stop(GOODBYE_TIMEOUT)
+
+    def _stop_watching(self) -> None:
+        """A watcher that hangs, on a mount whose server is gone, keeps nobody from leaving."""
+        with suppress(IntakeError):
+            self._watcher.stop(1.0)
+
+    def _join(self, names: Sequence[str], deadline: float) -> None:
+        """Wait for threads, each for a moment at least: what one is late, the next can't help."""
+        for name in names:
+            if self._workers[name].ident is not None:
+                self._workers[name].join(max(0.5, deadline - time.monotonic()))
 
     def _made_feeder(self) -> Feeder:
         settings = self.settings
@@ -235,9 +251,13 @@ class Daemon:
             self._ledger,
             settings.intake,
             known=known_images(self._db, settings.intake),
-            survives=lambda e: survives(bundle, e.candidate.path, settings.intake.max_pixels),
-            may_issue=self._has_space,
+            survives=lambda e: survives(bundle, e.candidate.path, settings.intake.max_pixels, self._feeding),
+            may_issue=self._space.allows_intake,
+            insist=lambda write: self._space.insist(write, self._feed_stop, self._feeding),
         )
+
+    def _feeding(self) -> None:
+        self._workers["feeder"].beat()
 
     def _made_workers(self) -> dict[str, Worker]:
         info = self.vision.info()
@@ -253,7 +273,7 @@ class Daemon:
             "writer": self._writing.loop,
         }
         for number in range(1, self.settings.vision.worker_count() + 1):
-            loops[f"looker-{number}"] = looking(looker, self._pipeline, self._look_stop)
+            loops[f"looker-{number}"] = looking(looker, self._pipeline, self._space, self._look_stop)
         return {name: Worker(name, loop) for name, loop in loops.items()}
 
     def _after(self, recorded: Recorded) -> None:
@@ -265,16 +285,10 @@ class Daemon:
         for outcome in recorded.outcomes:
             if outcome.fate.state in ("incomplete", "set_aside", "quarantined"):
                 log.warning("%s: %s (%s)", outcome.fate.file, outcome.fate.state, outcome.fate.reason)
-            if outcome.retry is not None and self._retry_incomplete:
+            if outcome.retry is not None and outcome.fate.state == "gone":
+                self._watcher.retry(outcome.retry, RETRY_GONE)
+            elif outcome.retry is not None and self._retry_incomplete:
                 self._watcher.retry(outcome.retry, RETRY_INCOMPLETE)
-
-    def _has_space(self) -> bool:
-        now = time.monotonic()
-        if now - self._disk_checked > DISK_CHECK:
-            self._disk_checked = now
-            disk = disk_health(self.settings)
-            self._disk_low = disk.free < disk.low_water
-        return not self._disk_low and not self._writing.disk_full
 
     def _deployments(self) -> list[str]:
         return [row[0] for row in self._db.execute("SELECT deployment FROM deployments ORDER BY deployment")]
@@ -288,6 +302,6 @@ class Daemon:
             processed=tallies.count("processed"),
             duplicates=tallies.count("duplicate"),
             set_aside=tallies.count("set_aside") + tallies.count("quarantined"),
-            disk_full=self._writing.disk_full,
+            disk_full=self._space.full,
             vision=self.vision.info(),
         )

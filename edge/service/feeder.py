@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -21,6 +23,10 @@ from edge.store.ledger import Fate, FileState, Ledger, Stat, Suspect
 
 GROUP = 12
 """Files under way at once at most: bystanders of a crash, so few; one commit for about half as many."""
+PASSING = 1000
+"""Outcomes that wait for the writer at most: a card may hold 100,000 files that are no images."""
+DATING = 0.25
+"""Seconds that a step reads headers."""
 
 
 class Source(Protocol):
@@ -43,8 +49,10 @@ class Feeder:
         settings: IntakeSettings,
         *,
         survives: Callable[[Examined], bool],
+        clock: Callable[[], float] = time.monotonic,
         known: Sequence[Examined] = (),
         may_issue: Callable[[], bool] = lambda: True,
+        insist: Callable[[Callable[[], None]], None] = lambda write: write(),
     ) -> None:
         """Feed a pipeline.
 
@@ -56,7 +64,9 @@ class Feeder:
             settings: of intake.
             known: images on record, to judge the cameras' clocks by.
             survives: tries a file in a process of its own; False if that process died.
+            clock: monotonic seconds.
             may_issue: False while intake has to pause, such as on a full disk.
+            insist: commits, waiting for space where there is none.
         """
         self._source = source
         self._pipeline = pipeline
@@ -64,9 +74,13 @@ class Feeder:
         self._ledger = ledger
         self._settings = settings
         self._survives = survives
+        self._clock = clock
         self._may_issue = may_issue
+        self._insist = insist
         self._numbering = Numbering()
         self._numbering.judge(known)
+        self._fresh: deque[Candidate] = deque()
+        self._dated: list[Examined] = []
         self._backlog: list[tuple[tuple[int, int, str], int, Examined]] = []
         self._tie = itertools.count()
         self._suspects = ledger.suspects()
@@ -75,15 +89,42 @@ class Feeder:
 
     @property
     def backlog(self) -> int:
-        """Files dated and waiting for a worker."""
-        return len(self._backlog)
+        """Files found and waiting for a worker."""
+        return len(self._fresh) + len(self._dated) + len(self._backlog)
 
     def step(self) -> None:
-        """Take what came, issue what there is room for; returns within about half a second."""
-        waiting = bool(self._backlog) and self._may_issue()
+        """Take what came, date some of it; once all is dated, issue what there is room for.
+
+        Returns within about half a second, however many files a card brings and however slowly it is read,
+        but for the attempt at a suspect in a process of its own.
+        """
+        waiting = bool(self._fresh or self._backlog) and self._may_issue()
         self._collect(self._source.take(0.0 if waiting else 0.3))
-        if not self._backlog or not self._may_issue():
+        if self._fresh:
+            self._date_some()
+        if self._backlog and not self._fresh and self._may_issue():
+            self._issue()
+
+    def _collect(self, candidates: Sequence[Candidate]) -> None:
+        self.found += len(candidates)
+        self._fresh.extend(candidates)
+
+    def _date_some(self) -> None:
+        """Read the headers of some files; when none is left, put them all in order."""
+        if not self._pipeline.wait_below(PASSING, timeout=0.3):
             return
+        until = self._clock() + DATING
+        while self._fresh and self._clock() < until and self._pipeline.in_flight < PASSING:
+            image = self._examine(self._fresh.popleft())
+            if image is not None:
+                self._pending.add(image.deployment, image.taken_ms)
+                self._dated.append(image)
+        if not self._fresh:
+            for image in self._numbering.judge(self._dated):
+                heapq.heappush(self._backlog, (image.order, next(self._tie), image))
+            self._dated.clear()
+
+    def _issue(self) -> None:
         alone = self._alone or self._suspect(self._backlog[0][2])
         if alone:
             if self._pipeline.wait_below(1, timeout=0.3):
@@ -92,27 +133,23 @@ class Feeder:
         elif self._pipeline.wait_below(GROUP // 2 + 1, timeout=0.3):
             self._issue_group(GROUP - self._pipeline.in_flight)
 
-    def _collect(self, candidates: Sequence[Candidate]) -> None:
-        self.found += len(candidates)
-        examined = [image for candidate in candidates if (image := self._examine(candidate)) is not None]
-        for image in self._numbering.judge(examined):
-            heapq.heappush(self._backlog, (image.order, next(self._tie), image))
-            self._pending.add(image.deployment, image.taken_ms)
-
     def _examine(self, candidate: Candidate) -> Examined | None:
         """What is known of a file before it is read; None if it has its outcome already."""
-        state: FileState = "ignored"
-        reason = classify_name(candidate.file)
-        if reason is None:
-            try:
-                return examine(candidate, self._settings, now_ms())
-            except GoneError as error:
-                reason = error.what
-            except IntakeError as error:
-                state, reason = "incomplete", error.what
-        fate = Fate(candidate.file, Stat(*candidate.stat), state, reason)
-        self._pipeline.pass_by(Outcome(fate, retry=candidate if state == "incomplete" else None))
+        if reason := classify_name(candidate.file):
+            self._pass_by(candidate, "ignored", reason)
+            return None
+        try:
+            return examine(candidate, self._settings, now_ms())
+        except GoneError as error:
+            self._pass_by(candidate, "gone", error.what)
+        except IntakeError as error:
+            self._pass_by(candidate, "incomplete", error.what)
         return None
+
+    def _pass_by(self, candidate: Candidate, state: FileState, reason: str) -> None:
+        fate = Fate(candidate.file, Stat(*candidate.stat), state, reason)
+        retry = None if state == "ignored" else candidate
+        self._pipeline.pass_by(Outcome(fate, retry=retry, unreadable=state == "incomplete"))
 
     def _issue_next(self) -> None:
         if self._suspect(self._backlog[0][2]):
@@ -147,7 +184,7 @@ class Feeder:
 
     def _attempt(self, group: Iterable[Examined]) -> None:
         files = [(e.candidate.file, Stat(*e.candidate.stat)) for e in group]
-        self._ledger.attempt(files, now=now_ms())
+        self._insist(lambda: self._ledger.attempt(files, now=now_ms()))
 
     def _suspect(self, examined: Examined) -> Suspect | None:
         suspect = self._suspects.get(examined.candidate.file)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from edge.errors import GoneError, ImageError, IntakeError, NotAnImageError
+from edge.errors import GoneError, ImageError, IntakeError, NotAnImageError, NotWholeError
 from edge.intake.types import Examined, Loaded
 from edge.intake.whole import load
 from edge.registration.types import Observation
@@ -17,6 +18,7 @@ from edge.store.ledger import Fate, FileState, Stat
 from edge.store.media import Box, Detected, Embedded, MediaRow, Other
 from edge.vision.sight import Detection, Sight
 
+COPY = "same content as an image seen before"
 _PARTS_PER_MILLION = 1_000_000
 
 
@@ -59,19 +61,22 @@ class Looker:
         """What becomes of one file.
 
         A file that isn't whole may still grow, one that is damaged in the middle may be an upload that
-        reserved its space first, and one that can't be read may be readable later. All are tried again.
+        reserved its space first, and one that can't be read may be readable later. All are tried again. One
+        that is gone is looked for again: it may have been moved away and back.
         """
         try:
             loaded = load(examined.candidate, self._settings)
             if self._has_media(loaded.media_id):
-                return settled(examined, "duplicate", "same content as an image seen before", loaded.media_id)
+                return settled(examined, "duplicate", COPY, loaded.media_id)
             sight = self._eyes.see(loaded.data, self._settings.max_pixels)
         except GoneError as error:
-            return settled(examined, "ignored", str(error))
+            return settled(examined, "gone", error.what)
         except NotAnImageError as error:
             return settled(examined, "set_aside", error.what)
-        except (IntakeError, ImageError) as error:
+        except (NotWholeError, ImageError) as error:
             return settled(examined, "incomplete", error.what)
+        except IntakeError as error:
+            return replace(settled(examined, "incomplete", error.what), unreadable=True)
         return self._seen(examined, loaded, sight)
 
     def _seen(self, examined: Examined, loaded: Loaded, sight: Sight) -> Outcome:
@@ -113,7 +118,7 @@ def settled(examined: Examined, state: FileState, reason: str, media_id: str | N
     """An outcome without an image."""
     candidate = examined.candidate
     fate = Fate(candidate.file, Stat(*candidate.stat), state, reason, media_id)
-    return Outcome(fate, examined, retry=candidate if state == "incomplete" else None)
+    return Outcome(fate, examined, retry=candidate if state in ("incomplete", "gone") else None)
 
 
 def _detected(d: Detection) -> Detected:

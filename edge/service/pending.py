@@ -30,6 +30,7 @@ class PendingTimes:
         """One file with this event time has an outcome on record."""
         with self._lock:
             self._gone[deployment][t] += 1
+            self._drop_gone(deployment)
 
     @contextmanager
     def leaving(self, files: Sequence[tuple[str, int]]) -> Iterator[None]:
@@ -46,11 +47,14 @@ class PendingTimes:
     def oldest(self, deployment: str) -> int | None:
         """Smallest event time still pending, ms UTC, or None."""
         with self._lock:
-            heap = self._heaps.get(deployment, [])
-            gone = self._gone.get(deployment, Counter())
-            while heap and gone[heap[0]]:
-                t = heapq.heappop(heap)
-                gone[t] -= 1
-                if not gone[t]:
-                    del gone[t]
+            heap = self._heaps.get(deployment)
             return heap[0] if heap else None
+
+    def _drop_gone(self, deployment: str) -> None:
+        """Take from the top of the heap what is done, so that it never holds more than what waits."""
+        heap, gone = self._heaps[deployment], self._gone[deployment]
+        while heap and gone[heap[0]]:
+            t = heapq.heappop(heap)
+            gone[t] -= 1
+            if not gone[t]:
+                del gone[t]

@@ -11,6 +11,7 @@ from edge.registration.engine import Engine
 from edge.registration.types import Change
 from edge.registration.watermark import watermark
 from edge.service.emit import Voice, emit
+from edge.service.looker import COPY
 from edge.service.pending import PendingTimes
 from edge.service.work import Outcome, now_ms
 from edge.settings import Settings
@@ -124,14 +125,26 @@ class Recorder:
     def _take(self, outcome: Outcome, now: int) -> Outcome:
         if outcome.fate.state == "incomplete":
             return self._patient(outcome, now)
+        if outcome.fate.state == "duplicate":
+            return self._copy(outcome)
         media = outcome.media
         if media is None or self._media.add(media, outcome.others):
             return outcome
-        fate = replace(outcome.fate, state="duplicate", reason="same content as an image seen before")
+        return self._copy(outcome)
+
+    def _copy(self, outcome: Outcome) -> Outcome:
+        """A file whose content is on record: a second one, or the same one again after its mtime changed."""
+        fate = outcome.fate
+        if fate.media_id is not None and self._media.file_of(fate.media_id) == fate.file:
+            fate = replace(fate, state="processed", reason="")
+        else:
+            fate = replace(fate, state="duplicate", reason=COPY)
         return Outcome(fate, outcome.examined)
 
     def _patient(self, outcome: Outcome, now: int) -> Outcome:
         """A file that isn't whole is waited for, but not for ever."""
+        if outcome.unreadable:
+            return outcome
         since = self._ledger.first_seen(outcome.fate.file)
         if since is None or now - since < self._incomplete_after * 1000:
             return outcome
@@ -143,10 +156,10 @@ class Recorder:
         newest: dict[str, int] = {}
         touched: dict[str, None] = {}
         for outcome in outcomes:
-            if outcome.media is None:
-                continue
-            touched[outcome.media.deployment] = None
-            if outcome.media.clock_ok:
+            if outcome.examined is not None:
+                # Whatever became of it: it no longer waits, and may have held the watermark.
+                touched[outcome.examined.deployment] = None
+            if outcome.media is not None and outcome.media.clock_ok:
                 newest[outcome.media.deployment] = max(
                     outcome.media.taken, newest.get(outcome.media.deployment, outcome.media.taken)
                 )

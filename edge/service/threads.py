@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
-from edge.errors import DiskFullError
 from edge.service.feeder import Feeder
 from edge.service.heartbeat import Worker
 from edge.service.looker import Looker
 from edge.service.pipeline import Pipeline
 from edge.service.recorder import Recorded, Recorder
+from edge.service.space import Space
 from edge.service.work import Outcome
 from edge.settings import StoreSettings
 
 QUIET_CHECK = 1.0
-DISK_RETRY = 5.0
 
 
 def feeding(feeder: Feeder, stop: threading.Event) -> Callable[[Worker], None]:
@@ -30,31 +30,31 @@ def feeding(feeder: Feeder, stop: threading.Event) -> Callable[[Worker], None]:
     return loop
 
 
-def looking(looker: Looker, pipeline: Pipeline, stop: threading.Event) -> Callable[[Worker], None]:
-    """The loop of one vision worker; it finishes the image in hand."""
+def looking(
+    looker: Looker, pipeline: Pipeline, space: Space, stop: threading.Event
+) -> Callable[[Worker], None]:
+    """The loop of one vision worker; it finishes the image in hand, and waits for space for its snapshot."""
 
     def loop(worker: Worker) -> None:
         while not stop.is_set():
             worker.beat()
             ticket = pipeline.next_ticket(0.3)
             if ticket is not None:
-                pipeline.finish(ticket, looker.look(ticket.examined))
+                look = partial(looker.look, ticket.examined)
+                pipeline.finish(ticket, space.insist(look, stop, worker.beat))
 
     return loop
 
 
 class Writing:
-    """The loop of the one writer.
-
-    Attributes:
-        disk_full: whether the last commit failed for want of space; it is tried again until it succeeds.
-    """
+    """The loop of the one writer. What can't be committed for want of space is tried until it can."""
 
     def __init__(
         self,
         recorder: Recorder,
         pipeline: Pipeline,
         settings: StoreSettings,
+        space: Space,
         stop: threading.Event,
         *,
         after: Callable[[Recorded], None],
@@ -65,15 +65,16 @@ class Writing:
             recorder: applies groups.
             pipeline: where outcomes come from.
             settings: size of a group, and how long it waits for company.
+            space: on the disk.
             stop: set when nothing more will come.
             after: called with everything that was put on record.
         """
         self._recorder = recorder
         self._pipeline = pipeline
         self._settings = settings
+        self._space = space
         self._stop = stop
         self._after = after
-        self.disk_full = False
 
     def loop(self, worker: Worker) -> None:
         """Until told to stop."""
@@ -88,7 +89,7 @@ class Writing:
                 return
             if time.monotonic() - checked >= QUIET_CHECK:
                 checked = time.monotonic()
-                if changes := self._recorder.close_quiet():
+                if changes := self._space.insist(self._recorder.close_quiet, self._stop, worker.beat):
                     self._after(Recorded((), changes))
 
     def _take(self, wait: float) -> list[Outcome]:
@@ -96,15 +97,6 @@ class Writing:
         return self._pipeline.take(self._settings.group_images, wait, linger)
 
     def _record(self, group: list[Outcome], worker: Worker) -> None:
-        while True:
-            try:
-                recorded = self._recorder.record(group)
-                break
-            except DiskFullError:
-                self.disk_full = True
-                if self._stop.wait(DISK_RETRY):
-                    raise
-                worker.beat()
-        self.disk_full = False
+        recorded = self._space.insist(partial(self._recorder.record, group), self._stop, worker.beat)
         self._after(recorded)
         self._pipeline.recorded(len(group))

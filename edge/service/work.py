@@ -26,7 +26,9 @@ class Outcome:
     Attributes:
         fate: its line in the ledger.
         examined: what its ticket knew, None for files that never got one.
-        retry: the file, if it is to be tried again.
+        retry: the file, if it is to be looked for again.
+        unreadable: the system refuses to let it be read; that may be put right at any time, and nothing about
+            the file will show it, so it is never given up.
         media: the image, if it was looked at.
         others: what it shows besides animals.
         observation: its animals, if there are any.
@@ -38,6 +40,7 @@ class Outcome:
     others: tuple[Other, ...] = ()
     observation: Observation | None = None
     retry: Candidate | None = None
+    unreadable: bool = False
 
 
 def now_ms() -> int:

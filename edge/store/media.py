@@ -99,6 +99,11 @@ class MediaStore:
         """Whether an image with this content was processed before."""
         return self._db.one("SELECT 1 FROM media WHERE media_id = ?", (media_id,)) is not None
 
+    def file_of(self, media_id: str) -> str | None:
+        """The path under which an image was first taken in; None if its content isn't on record."""
+        row = self._db.one("SELECT file FROM media WHERE media_id = ?", (media_id,))
+        return str(row[0]) if row else None
+
     def add(self, media: MediaRow, others: Sequence[Other] = ()) -> bool:
         """Put one image on record; False (and nothing changes) if its content is there already."""
         m = media

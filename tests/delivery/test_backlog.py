@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -11,6 +13,7 @@ from edge.delivery.backlog import Backlog, Pace
 from edge.delivery.messages import ReplayRequest
 from edge.delivery.outbox import OutboxRow
 from edge.delivery.replay import Replay
+from edge.errors import DiskFullError
 from tests.contract.outboxes import MemoryOutbox
 
 PACE = Pace(page=3, hold_first=10.0, hold_longest=10.0, ack_rows=4, ack_seconds=1.0, idle=5.0)
@@ -252,3 +255,22 @@ def test_a_replay_is_done_when_its_last_row_is_answered() -> None:
     replay.answered(1, taken=False)
     assert replay.is_done()
     assert [(span.first, span.last) for span in replay.reply().missing] == [(1, 1)]
+
+
+def test_answers_wait_for_space_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delivery goes on while the disk is full; what the broker took is written down once there is space."""
+    outbox, backlog = _filled("a", "b")
+    write = outbox.acknowledge
+
+    def refuse(_seqs: Sequence[int]) -> None:
+        raise DiskFullError("disk is full")
+
+    monkeypatch.setattr(outbox, "acknowledge", refuse)
+    backlog.taken(_next(backlog), 0.0)
+    backlog.flush(1.0)
+    assert _next(backlog).seq == 2
+    assert 0.0 < backlog.due_in(1.0) <= PACE.full + PACE.ack_seconds
+    assert not backlog.is_drained()
+    monkeypatch.setattr(outbox, "acknowledge", write)
+    backlog.flush(1.0 + PACE.full + PACE.ack_seconds)
+    assert outbox.acknowledgements == [[1]]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge.intake.types import Candidate, Examined, FileStat
-from edge.service.feeder import GROUP, Feeder
+from edge.service.feeder import DATING, GROUP, PASSING, Feeder
 from edge.service.pending import PendingTimes
 from edge.service.pipeline import Pipeline
 from edge.settings import IntakeSettings
@@ -31,6 +34,7 @@ class Bench:
     ready: list[Candidate] = field(default_factory=list)
     killers: set[str] = field(default_factory=set)
     space: bool = True
+    refusals: int = 0
 
     def take(self, timeout: float) -> list[Candidate]:
         """What the watcher would hand out."""
@@ -51,7 +55,13 @@ class Bench:
         """Stands for a process of its own."""
         return examined.candidate.file not in self.killers
 
-    def feeder(self) -> Feeder:
+    def insist(self, write: Callable[[], None]) -> None:
+        """Stands for a disk that is full for a while."""
+        while self.refusals:
+            self.refusals -= 1
+        write()
+
+    def feeder(self, clock: Callable[[], float] = time.monotonic) -> Feeder:
         """A feeder as a new process makes it."""
         return Feeder(
             self,
@@ -61,6 +71,8 @@ class Bench:
             IntakeSettings(),
             survives=self.survives,
             may_issue=lambda: self.space,
+            insist=self.insist,
+            clock=clock,
         )
 
     def issued(self) -> list[str]:
@@ -181,11 +193,12 @@ def test_event_times_of_the_backlog_hold_the_watermark(bench: Bench) -> None:
 
 
 def test_file_that_vanished_is_accounted_for(bench: Bench) -> None:
-    """What is gone before its header was read has an outcome, and nothing waits for it."""
-    bench.file("a", 0).path.unlink()
+    """What is gone before its header was read has an outcome, and is looked for once more."""
+    candidate = bench.file("a", 0)
+    candidate.path.unlink()
     bench.feeder().step()
     outcomes = bench.pipeline.take(10, wait=0.1, linger=0.0)
-    assert [(o.fate.state, o.retry) for o in outcomes] == [("ignored", None)]
+    assert [(o.fate.state, o.retry) for o in outcomes] == [("gone", candidate)]
     assert bench.pending.oldest("cam") is None
 
 
@@ -196,7 +209,7 @@ def test_file_that_cannot_be_opened_is_tried_again(bench: Bench) -> None:
     candidate.path.mkdir()
     bench.feeder().step()
     outcomes = bench.pipeline.take(10, wait=0.1, linger=0.0)
-    assert [(o.fate.state, o.retry) for o in outcomes] == [("incomplete", candidate)]
+    assert [(o.fate.state, o.retry, o.unreadable) for o in outcomes] == [("incomplete", candidate, True)]
 
 
 def test_clock_is_judged_by_images_of_an_earlier_process(bench: Bench) -> None:
@@ -215,3 +228,35 @@ def test_clock_is_judged_by_images_of_an_earlier_process(bench: Bench) -> None:
     ticket = pipeline.next_ticket(0.0)
     assert ticket is not None
     assert not ticket.examined.clock_ok
+
+
+def test_step_is_short_however_slowly_a_card_is_read(bench: Bench) -> None:
+    """Headers are read for a moment at a time; nothing is issued before all are read, and then in order."""
+    for number in range(4):
+        bench.file(f"i{number}", -number)
+    ticks = itertools.count(step=DATING * 0.6)
+    feeder = bench.feeder(clock=lambda: next(ticks))
+    feeder.step()
+    assert (bench.issued(), feeder.backlog, feeder.found) == ([], 4, 4)
+    for _ in range(3):
+        feeder.step()
+    assert bench.issued() == ["i3", "i2", "i1", "i0"]
+
+
+def test_files_that_are_no_images_wait_for_the_writer(bench: Bench) -> None:
+    """A card full of other files doesn't fill the memory with their outcomes."""
+    other = bench.file("clip", 0, suffix=".AVI")
+    bench.ready = [other] * (3 * PASSING)
+    feeder = bench.feeder()
+    for _ in range(3):
+        feeder.step()
+    assert bench.pipeline.in_flight <= PASSING
+    assert feeder.backlog + bench.pipeline.in_flight == 3 * PASSING
+
+
+def test_attempts_wait_for_space(bench: Bench) -> None:
+    """A disk that is full when an attempt is to be committed costs no file its place in line."""
+    bench.file("a", 0)
+    bench.refusals = 2
+    bench.feeder().step()
+    assert (bench.refusals, bench.issued()) == (0, ["a"])

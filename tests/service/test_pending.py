@@ -52,3 +52,13 @@ def test_leaving_files_are_gone_when_recording_succeeds() -> None:
     with pending.leaving([("cam", 1)]):
         pass
     assert pending.oldest("cam") == 2
+
+
+def test_memory_holds_only_what_waits() -> None:
+    """Files that were dealt with leave nothing behind, whether anybody asks for the oldest or not."""
+    pending = PendingTimes()
+    for t in range(50):
+        pending.add("cam", t)
+    for t in reversed(range(50)):
+        pending.done("cam", t)
+    assert sum(map(len, pending._heaps.values())) + sum(map(len, pending._gone.values())) == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -231,3 +231,36 @@ def test_message_shows_at_most_twenty_images(desk: Desk) -> None:
     assert shown[0] == "cam/i00.JPG"
     assert shown[-1] == "cam/i39.JPG"
     assert "cam/i15.JPG" in shown
+
+
+def test_same_file_again_stays_processed(desk: Desk) -> None:
+    """A file that was only touched is no copy of itself."""
+    first = examined("a", 0)
+    recorder = desk.record(seen(first))
+    media_id = "sha256:cam-a"
+    desk.record(settled(first, "duplicate", "copy", media_id), recorder=recorder)
+    desk.record(seen(first), recorder=recorder)
+    desk.record(settled(examined("b", 0), "duplicate", "copy", media_id), recorder=recorder)
+    assert [(f.file, f.state, f.media_id) for f in files(desk.database)] == [
+        ("cam/a.JPG", "processed", media_id),
+        ("cam/b.JPG", "duplicate", media_id),
+    ]
+
+
+def test_file_that_cannot_be_read_is_never_given_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong permissions may be put right after days, and the file doesn't show it: it stays to be tried."""
+    refused = replace(settled(examined("a", 0), "incomplete", "can't read the file"), unreadable=True)
+    desk.record(refused)
+    monkeypatch.setattr("edge.service.recorder.now_ms", lambda: 2**50)
+    desk.record(refused)
+    assert [f.state for f in files(desk.database)] == ["incomplete"]
+
+
+def test_watermark_moves_on_when_the_file_that_held_it_is_a_copy(desk: Desk) -> None:
+    """Whatever becomes of the last file that waited, what it held up is closed with it."""
+    waiting = examined("z", 10)
+    desk.pending.add("cam", waiting.taken_ms)
+    recorder = desk.record(seen(examined("a", 0)), seen(examined("b", 61)))
+    assert [r.state for r in registrations(desk.database)] == ["open", "open"]
+    recorder.record([settled(waiting, "duplicate", "copy", "sha256:cam-a")])
+    assert [r.state for r in registrations(desk.database)] == ["closed", "open"]
