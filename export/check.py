@@ -1,0 +1,109 @@
+"""Compares a rebuilt bundle with the one that is kept: the same graphs, the same answers, the same sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.vision.manifest import Manifest, load_manifest, verify_files
+from export.golden import run_samples
+
+Array = NDArray[Any]
+COSINE = 0.999
+"""Least agreement of rebuilt outputs on the kept golden inputs: calibration differs in the last bits between
+machines, and an int8 graph may then round another way."""
+_SIZE = 0.02  # share by which a file's size may differ
+
+
+def differences(kept: Path, rebuilt: Path) -> list[str]:
+    """What differs between two bundles that should be the same, in words; empty if nothing does.
+
+    Raises:
+        BundleError: one of them isn't a sound bundle.
+    """
+    old, new = load_manifest(kept), load_manifest(rebuilt)
+    verify_files(kept, old)
+    verify_files(rebuilt, new)
+    found = list(_manifests(old, new))
+    for part in (old.detector, old.visual, old.text):
+        found.extend(_sizes(kept / part.file, rebuilt / part.file))
+        found.extend(graph_differences(kept / part.file, rebuilt / part.file))
+    if not found:  # outputs of graphs that differ in structure can't be compared
+        found.extend(_answers(kept, rebuilt, old))
+    return found
+
+
+def _manifests(old: Manifest, new: Manifest) -> Iterator[str]:
+    before, after = _without_hashes(old), _without_hashes(new)
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) != after.get(key):
+            yield f"manifest: {key} was {before.get(key)!r}, is {after.get(key)!r}"
+
+
+def _without_hashes(manifest: Manifest) -> dict[str, object]:
+    """Flat, and without the hashes of what was computed; those of the sources stay."""
+    flat: dict[str, object] = {"sources": manifest.sources}
+    for section in ("detector", "visual", "text", "golden"):
+        for key, value in getattr(manifest, section):
+            if "sha256" not in key:
+                flat[f"{section}.{key}"] = value
+    for key in ("name", "version", "license", "notes"):
+        flat[key] = getattr(manifest, key)
+    return flat
+
+
+def _sizes(old: Path, new: Path) -> Iterator[str]:
+    before, after = old.stat().st_size, new.stat().st_size
+    if abs(after - before) > _SIZE * before:
+        yield f"{old.name}: was {before} bytes, is {after}"
+
+
+def graph_differences(old: Path, new: Path) -> Iterator[str]:
+    """What differs between the structures of two graphs, whatever the numbers in their constants."""
+    import onnx  # noqa: PLC0415
+
+    for what, before, after in zip(
+        ("operations", "constants", "inputs and outputs"),
+        _structure(onnx.load(old)),
+        _structure(onnx.load(new)),
+        strict=True,
+    ):
+        if before != after:
+            gone, come = sorted(before - after), sorted(after - before)
+            yield f"{old.name}: {what} differ: {len(gone)} gone, {len(come)} new, such as {(gone + come)[0]}"
+
+
+def _structure(model: Any) -> tuple[set[str], set[str], set[str]]:
+    """Operations with their wiring and attributes, constants with shape and type, and the signature."""
+    graph = model.graph
+    nodes = {
+        f"{node.op_type}({','.join(node.input)}) -> {','.join(node.output)} "
+        f"{sorted(str(attribute) for attribute in node.attribute)}"
+        for node in graph.node
+    }
+    constants = {f"{tensor.name} {tensor.data_type} {list(tensor.dims)}" for tensor in graph.initializer}
+    return nodes, constants, {str(value) for value in (*graph.input, *graph.output)}
+
+
+def _answers(kept: Path, rebuilt: Path, manifest: Manifest) -> Iterator[str]:
+    """Both bundles' outputs on the kept golden inputs."""
+    with np.load(kept / manifest.golden.file, allow_pickle=False) as samples:
+        for part in ("detector", "visual", "text"):
+            prefix = f"{part}.input."
+            feed = {n.removeprefix(prefix): samples[n] for n in samples if n.startswith(prefix)}
+            file = getattr(manifest, part).file
+            before, after = run_samples(kept / file, feed), run_samples(rebuilt / file, feed)
+            for name, value in before.items():
+                cosine = _cosine(value, after[name])
+                if not cosine >= COSINE:
+                    yield f"{file}: {name} differs on the golden inputs, cosine {cosine:.5f}"
+
+
+def _cosine(a: Array, b: Array) -> float:
+    rows, others = (value.reshape(len(value), -1).astype(np.float64) for value in (a, b))
+    norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(others, axis=1)
+    return float(((rows * others).sum(axis=1) / np.maximum(norms, np.finfo(np.float64).tiny)).min())
