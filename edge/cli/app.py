@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from importlib.metadata import EntryPoint, entry_points
@@ -63,9 +64,12 @@ def main() -> None:
     """Run the command line; errors that this product raises become one line and an exit code."""
     if sys.argv[1:2] in ([], ["export"], ["--help"], ["-h"]):
         mount(app, list(entry_points(group="edge.commands")))
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         app()
     except EdgeError as error:
         err.print(f"[red]edge:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing may complain about it at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
