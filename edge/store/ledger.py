@@ -110,10 +110,13 @@ class Ledger:
             )
 
     def release(self, files: Iterable[str]) -> None:
-        """Take back attempts that never began, at an orderly stop."""
+        """Take back attempts that never began, at an orderly stop.
+
+        A file that was tried before, and is waited for, has the reason still, and is *incomplete* again.
+        """
         with self._db.transaction():
             self._db.execute_many(
-                "UPDATE files SET attempts = attempts - 1 "
+                "UPDATE files SET attempts = attempts - 1, state = IIF(reason = '', state, 'incomplete') "
                 "WHERE folder = ? AND name = ? AND state = 'attempted'",
                 [split(file) for file in files],
             )
@@ -136,7 +139,7 @@ class Ledger:
         return int(row[0]) if row else None
 
     def count(self, state: FileState) -> int:
-        """Number of paths in one state; cheap for the rare ones."""
+        """Number of paths in one state."""
         row = self._db.one("SELECT COUNT(*) FROM files WHERE state = ?", (state,))
         return int(row[0]) if row else 0
 

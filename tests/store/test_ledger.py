@@ -59,6 +59,14 @@ def test_released_attempts_leave_no_suspect(ledger: Ledger) -> None:
     assert ledger.known_in("cam") == {}
 
 
+def test_released_file_that_was_incomplete_is_so_again(ledger: Ledger) -> None:
+    """An attempt that never began leaves the reason of the one before."""
+    ledger.settle([Fate("cam/a.JPG", STAT, "incomplete", "cut off")], now=1)
+    ledger.attempt([("cam/a.JPG", STAT)], now=2)
+    ledger.release(["cam/a.JPG"])
+    assert ledger.counts() == {"incomplete": 1}
+
+
 def test_first_seen_stays(ledger: Ledger) -> None:
     """Patience with an incomplete file is counted from its first sight."""
     ledger.settle([Fate("cam/a.JPG", STAT, "incomplete", "cut")], now=10)
