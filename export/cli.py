@@ -115,10 +115,10 @@ def _check(kept: Path, request: Request) -> None:
         rebuilt = Path(scratch)
         _run(rebuilt, request)
         found = differences(kept, rebuilt)
-    for line in found:
-        err.print(line, highlight=False, soft_wrap=True)
     if found:
-        raise typer.Exit(1)
+        raise ExportError(
+            "rebuilt bundle differs from the one that is kept", subject=str(kept), hint="; ".join(found)
+        )
     out.print(f"[green]{kept}[/] is what its sources give", highlight=False)
 
 
