@@ -45,9 +45,9 @@ class Pipeline:
         """Give a worker's result."""
         self._results.put(ticket.number, outcome)
 
-    def take(self, limit: int, wait: float, linger: float) -> list[Outcome]:
-        """Outcomes in the order in which their files were issued."""
-        return self._results.take(limit, wait, linger)
+    def take(self, limit: int, wait: float, linger: float, enough: int | None = None) -> list[Outcome]:
+        """Outcomes in the order in which their files were issued; see ``Sequencer.take``."""
+        return self._results.take(limit, wait, linger, enough)
 
     def recorded(self, number: int) -> None:
         """So many outcomes are on record."""

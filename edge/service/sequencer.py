@@ -25,16 +25,18 @@ class Sequencer(Generic[T]):
             self._waiting[number] = result
             self._condition.notify()
 
-    def take(self, limit: int, wait: float, linger: float) -> list[T]:
+    def take(self, limit: int, wait: float, linger: float, enough: int | None = None) -> list[T]:
         """Next results in order, at most ``limit``.
 
-        Waits at most ``wait`` seconds for the first, then ``linger`` seconds for company.
+        Waits at most ``wait`` seconds for the first, then ``linger`` seconds for company, or until there are
+        ``enough`` (``limit`` by default).
         """
         with self._condition:
             if not self._condition.wait_for(lambda: self._next in self._waiting, timeout=wait):
                 return []
             deadline = self._clock() + linger
-            while self._ready(limit) < limit and (left := deadline - self._clock()) > 0:
+            enough = min(limit, enough or limit)
+            while self._ready(enough) < enough and (left := deadline - self._clock()) > 0:
                 self._condition.wait(left)
             number = self._ready(limit)
             taken = [self._waiting.pop(n) for n in range(self._next, self._next + number)]

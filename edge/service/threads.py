@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from edge.service.feeder import Feeder
+from edge.service.feeder import GROUP, Feeder
 from edge.service.heartbeat import Worker
 from edge.service.looker import Looker
 from edge.service.pipeline import Pipeline
@@ -94,7 +94,8 @@ class Writing:
 
     def _take(self, wait: float) -> list[Outcome]:
         linger = 0.0 if self._stop.is_set() else self._settings.group_seconds
-        return self._pipeline.take(self._settings.group_images, wait, linger)
+        # The feeder gives out more once half a group is on record: waiting for all of it starves the workers.
+        return self._pipeline.take(self._settings.group_images, wait, linger, enough=GROUP // 2)
 
     def _record(self, group: list[Outcome], worker: Worker) -> None:
         recorded = self._space.insist(partial(self._recorder.record, group), self._stop, worker.beat)

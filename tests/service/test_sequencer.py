@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from hypothesis import given, strategies as st
 
@@ -61,3 +62,13 @@ class _Counting(dict[int, int]):
     def __contains__(self, key: object) -> bool:
         self.looks += 1
         return super().__contains__(key)
+
+
+def test_take_does_not_wait_once_there_are_enough() -> None:
+    """A reader gets what is there, all of it, without waiting for a full batch that can't come."""
+    sequencer: Sequencer[int] = Sequencer()
+    for number in range(4):
+        sequencer.put(number, number)
+    began = time.monotonic()
+    assert sequencer.take(20, wait=0.0, linger=30.0, enough=3) == [0, 1, 2, 3]
+    assert time.monotonic() - began < 30.0
