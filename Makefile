@@ -1,11 +1,12 @@
 # Every target sets itself up from nothing: Python 3.11 or newer is enough for `make demo`.
 PYTHON ?= python3
 VENV := .venv
+EXPORT := .venv-export
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults format tools clean
+.PHONY: help demo test check bench faults format tools clean export-check
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,6 +20,13 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --constraint constraints.txt --editable '.[cpu,demo,dev]'
+	@touch $@
+
+# torch is pinned: the newest one brings gigabytes of CUDA along.
+$(EXPORT)/.export: pyproject.toml constraints-export.txt
+	$(PYTHON) -m venv $(EXPORT)
+	$(EXPORT)/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints-export.txt \
+	  torch==2.13.0 --editable '.[cpu,export]' pytest pytest-timeout hypothesis
 	@touch $@
 
 # The tests want a real broker and systemd's checker; as root on Debian or Ubuntu they are installed here.
@@ -53,5 +61,9 @@ bench: $(VENV)/.dev tools  ## paired measurements, each printing a ratio
 faults: $(VENV)/.dev tools  ## the long ones: kills, full queues, frozen brokers
 	$(BIN)/python -m pytest -m faults --timeout 1800
 
+export-check: $(EXPORT)/.export  ## rebuild the starter bundle (needs torch and npm) and compare it with the one here
+	$(EXPORT)/bin/python -m pytest -m export tests/export
+	$(EXPORT)/bin/edge export starter --check
+
 clean:  ## remove what the targets made
-	rm -rf $(VENV) .venv-export .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist ./*.egg-info
+	rm -rf $(VENV) $(EXPORT) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist ./*.egg-info
