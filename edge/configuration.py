@@ -160,10 +160,14 @@ def _explained(error: ValidationError, sources: Mapping[str, str]) -> ConfigErro
         close = difflib.get_close_matches(name, _names(Settings), n=1)
         hint = f"did you mean {close[0]}?" if close else "`edge config init -` shows all that there are"
         return ConfigError("no setting of this name", subject=f"{name} ({source or 'default'})", hint=hint)
-    given = "what was given" if name.rsplit(".", 1)[-1] in _SECRET_NAMES else repr(first.get("input"))
+    given = "what was given" if name.rsplit(".", 1)[-1] in _SECRET_NAMES else _shown(first.get("input"))
     more = len(error.errors()) - 1
     hint = first["msg"].removeprefix("Value error, ") + (f"; and {more} more" if more else "")
     return ConfigError(f"setting can't be {given}", subject=f"{name} ({source or 'default'})", hint=hint)
+
+
+def _shown(value: object) -> str:
+    return repr(str(value) if isinstance(value, Path) else value)
 
 
 def _names(model: type[BaseModel], prefix: str = "") -> list[str]:

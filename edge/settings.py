@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from edge.registration.types import ComparedTo, Method, SplitOn
 
+# Separators and wildcards, what MQTT 5 (1.5.4) lets a broker hang up on, and what has no UTF-8 (surrogates).
+_NOT_IN_TOPICS = re.compile("[+#/\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _CENTURY = 100 * 366 * 86400.0
 Seconds = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -42,8 +44,11 @@ def _pattern(text: str) -> str:
 
 
 def _topic_part(text: str) -> str:
-    if not text or set(text) & set("+#/\0") or text.startswith("$"):
-        raise ValueError("must be usable as one level of an MQTT topic: not empty, no + # / and no leading $")
+    if not text or _NOT_IN_TOPICS.search(text) or text.startswith("$"):
+        raise ValueError(
+            "must be usable as one level of an MQTT topic: not empty, no + # / or control characters, "
+            "and no leading $"
+        )
     return text
 
 
@@ -238,12 +243,23 @@ class Settings(_Section):
 
     device: TopicPart = Field(default_factory=_default_device)
     drop: Path = Path("/var/lib/edge/drop")
-    state: Path = Path("/var/lib/edge")
+    state: Path = Field(default=Path("/var/lib/edge"), validate_default=True)
     intake: IntakeSettings = IntakeSettings()
     vision: VisionSettings = VisionSettings()
     registration: RegistrationSettings = RegistrationSettings()
     mqtt: MqttSettings = MqttSettings()
     store: StoreSettings = StoreSettings()
+
+    @field_validator("state")
+    @classmethod
+    def _keep_apart(cls, state: Path, info: ValidationInfo) -> Path:
+        """Snapshots in the drop folder would be found as images, and those of them again, for ever."""
+        drop = info.data.get("drop")
+        if drop is not None and Path(os.path.realpath(state)).is_relative_to(os.path.realpath(drop)):
+            raise ValueError(
+                f"it must not lie in the drop folder {drop}: what is written there is found as images"
+            )
+        return state
 
 
 SourceName = Literal["default", "file", "environment", "credential", "command line"]

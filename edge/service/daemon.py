@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -185,6 +185,14 @@ class Daemon:
         """Leave the health message as a file for ``edge status``; on a full disk the last one stays."""
         with suppress(DiskFullError):
             write_durably(self.settings.state / HEALTH_FILE, encode(self.health.make()))
+
+    def health_changed(self) -> None:
+        """What health tells of has changed: it is sent now."""
+        self._publisher.health_changed()
+
+    def unreadable(self) -> Mapping[str, str]:
+        """Folders below the drop folder that can't be listed, and why."""
+        return self._watcher.state().unreadable
 
     def prune(self) -> None:
         """Remove delivered messages whose time is up; on a full disk even that has to wait."""

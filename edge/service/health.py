@@ -110,14 +110,11 @@ class HealthDesk:
             registrations=registration_health(self._db),
         )
 
-    def problems(self) -> tuple[str, ...]:
-        """Codes of what is wrong now; cheap enough to ask every second."""
+    def problems(self) -> list[Problem]:
+        """What is wrong now; cheap enough to ask every second."""
+        found = find_problems(self._gauges(), disk_health(self._settings), self._settings)
         with self._lock:
-            found = (
-                *self._notes,
-                *find_problems(self._gauges(), disk_health(self._settings), self._settings),
-            )
-        return tuple(sorted(problem.code for problem in found))
+            return [*self._notes, *found]
 
     def _state(self, problems: Sequence[Problem]) -> BeatState:
         if self._stopping:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
+
+from edge.errors import EdgeError
+
+log = logging.getLogger("edge")
 
 
 class Worker(threading.Thread):
@@ -38,5 +43,7 @@ class Worker(threading.Thread):
         """Run the loop and keep what ends it."""
         try:
             self._loop(self)
-        except BaseException as error:  # noqa: BLE001 - the supervisor decides
+        except BaseException as error:  # the supervisor decides
+            if not isinstance(error, EdgeError):
+                log.critical("the %s thread has failed", self.name, exc_info=error)
             self.failure = error

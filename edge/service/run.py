@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from edge.delivery.messages import Problem
-from edge.errors import ConfigError, StoreCorruptError
+from edge.errors import ConfigError, IntakeError, StoreCorruptError
 from edge.service.daemon import Daemon, Progress
 from edge.service.memory import tame_malloc
 from edge.service.notify import notify, watchdog_interval
 from edge.settings import Settings
-from edge.store.database import Database, move_aside, open_database
+from edge.store.database import Database, damaged, move_aside, open_database
 from edge.store.files import StateLock
 from edge.vision.bundles import find_bundle
 from edge.vision.labels import load_label_set
@@ -54,16 +55,20 @@ def run(
     Raises:
         EdgeError: it can't start, or a part of it failed.
     """
-    if until_idle and not settings.drop.is_dir():
+    if until_idle and not os.path.isdir(settings.drop):  # noqa: PTH112 - Path.is_dir raises where it may not look
         raise ConfigError("no drop folder", subject=str(settings.drop), hint="give one with --drop DIR")
     tame_malloc()
     with ExitStack() as stack:
         stack.enter_context(StateLock(settings.state))
         database, note = _opened(settings)
         stack.callback(database.close)
+        if stop.is_set():
+            return True
         labels = load_label_set(settings.vision.labels)
         bundle = find_bundle(settings.vision.bundle, (settings.state / "models",))
         vision = Vision.open(bundle, labels, settings.vision, settings.state / "cache")
+        if stop.is_set():
+            return True
         daemon = Daemon(settings, database, vision, labels, retry_incomplete=not until_idle)
         if note is not None:
             daemon.health.note(note)
@@ -72,7 +77,20 @@ def run(
         except BaseException:
             daemon.abandon()
             raise
+        if until_idle and not stop.is_set():
+            _check_all_was_read(daemon)
         return drained
+
+
+def _check_all_was_read(daemon: Daemon) -> None:
+    """An import is no success while there are folders that nobody could look into."""
+    unreadable = daemon.unreadable()
+    if unreadable:
+        folder, why = next(iter(unreadable.items()))
+        more = f", and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
+        subject = f"{daemon.settings.drop / folder}{more}"
+        hint = f"{why}; everything else was processed"
+        raise IntakeError("images may be missing: a folder can't be read", subject=subject, hint=hint)
 
 
 def _live(
@@ -108,22 +126,26 @@ def describe(daemon: Daemon) -> str:
 
 
 def _opened(settings: Settings) -> tuple[Database, Problem | None]:
+    note = None
     try:
-        return open_database(settings.state), None
+        database = open_database(settings.state)
     except StoreCorruptError as error:
         aside = move_aside(settings.state)
         log.warning("%s; moved aside to %s, beginning anew from the drop folder", error, aside)
         database = open_database(settings.state)
-        # Subscribers keep the greatest revision of an id, and the same images give the same ids again.
-        database.remember("revision_base", str(max(_REVISION_STEP, int(time.time()))))
         message = f"the database was damaged and is now {aside.name}; a new one was begun"
-        return database, Problem(code="database_replaced", message=message)
+        note = Problem(code="database_replaced", message=message)
+    if database.revision_base == 0 and damaged(settings.state):
+        # Subscribers keep the greatest revision of an id, and the same images give the same ids again.
+        # Asked at every start: the power may fail between the new database and this.
+        database.remember("revision_base", str(max(_REVISION_STEP, int(time.time()))))
+    return database, note
 
 
 def _supervise(daemon: Daemon, stop: threading.Event, *, until_idle: bool, watch: Watch) -> None:
     """Look after the daemon until it should end."""
     interval = watchdog_interval()
-    problems: tuple[str, ...] | None = None
+    problems: dict[str, Problem] | None = None
     next_prune = next_health = 0.0
     idle = 0
     while not stop.wait(0.2 if until_idle else 1.0):
@@ -131,9 +153,14 @@ def _supervise(daemon: Daemon, stop: threading.Event, *, until_idle: bool, watch
         now = time.monotonic()
         if interval is not None and daemon.alive:
             notify("WATCHDOG=1")
-        found = daemon.health.problems()
-        if found != problems or now >= next_health:
-            problems, next_health = found, now + daemon.settings.mqtt.health_interval
+        found = {problem.code: problem for problem in daemon.health.problems()}
+        if problems is None or found.keys() != problems.keys():
+            _tell(problems or {}, found)
+            daemon.health_changed()
+            next_health = now
+        problems = found
+        if now >= next_health:
+            next_health = now + daemon.settings.mqtt.health_interval
             daemon.write_health()
         if now >= next_prune:
             next_prune = now + PRUNE_INTERVAL
@@ -142,6 +169,15 @@ def _supervise(daemon: Daemon, stop: threading.Event, *, until_idle: bool, watch
         idle = idle + 1 if until_idle and daemon.idle else 0
         if idle >= IDLE_LOOKS:
             return
+
+
+def _tell(before: Mapping[str, Problem], now: Mapping[str, Problem]) -> None:
+    """Say in the log what needs a person, and what doesn't any more."""
+    for code in now.keys() - before.keys():
+        problem = now[code]
+        log.warning("%s: %s%s", code, problem.message, f" ({problem.hint})" if problem.hint else "")
+    for code in before.keys() - now.keys():
+        log.info("%s: over", code)
 
 
 def _drain(daemon: Daemon, stop: threading.Event, timeout: float, watch: Watch) -> bool:

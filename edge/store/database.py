@@ -21,6 +21,7 @@ from edge.errors import DiskFullError, StoreCorruptError, StoreError
 from edge.store.schema import MIGRATIONS
 
 DATABASE = "edge.db"
+_ASIDE = "corrupt-"
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -187,12 +188,17 @@ def open_readonly(state: Path) -> Database:
 def move_aside(state: Path) -> Path:
     """Rename a damaged database, its WAL with it, so that a new one can begin; returns its new path."""
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    target = state / f"corrupt-{stamp}-{uuid.uuid4().hex[:6]}.db"
+    target = state / f"{_ASIDE}{stamp}-{uuid.uuid4().hex[:6]}.db"
     for suffix in ("", "-wal", "-shm"):
         source = state / f"{DATABASE}{suffix}"
         if source.exists():
             source.rename(f"{target}{suffix}")
     return target
+
+
+def damaged(state: Path) -> list[Path]:
+    """Databases that were moved aside here, oldest first."""
+    return sorted(state.glob(f"{_ASIDE}*.db"))
 
 
 def _check(database: Database) -> None:

@@ -63,7 +63,9 @@ def test_json(run: Run, found: list[Finding]) -> None:
 
 def test_for_real(run: Run, tmp_path: Path) -> None:
     """All checks of this machine run, whatever they find, and nothing is made."""
-    result = run("doctor", "--state", tmp_path / "s", "--drop", tmp_path, "--broker", "none", "--json")
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    result = run("doctor", "--state", tmp_path / "s", "--drop", drop, "--broker", "none", "--json")
     checks = {finding["check"] for finding in json.loads(result.out)["findings"]}
     assert {"daemon", "state folder", "drop folder", "inotify", "clock", "labels", "broker"} <= checks
     assert not (tmp_path / "s").exists()
