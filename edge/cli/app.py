@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from edge import __version__
-from edge.cli import config, demo, doctor, look, models, run, search, subscribe
+from edge.cli import config, demo, doctor, look, models, outbox, run, search, subscribe
 from edge.cli.common import err
 from edge.errors import EdgeError
 
@@ -47,6 +47,7 @@ app.command("run")(run.run_command)
 app.command("status")(look.status_command)
 app.command("registrations")(look.registrations_command)
 app.command("media")(look.media_command)
+app.command("outbox")(outbox.outbox_command)
 app.command("subscribe")(subscribe.subscribe_command)
 app.command("doctor")(doctor.doctor_command)
 app.add_typer(config.app, name="config")

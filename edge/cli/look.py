@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich import filesize
 from rich.markup import escape
 from rich.table import Table
 
@@ -123,7 +124,8 @@ def status_command(
         return
     table = Table(box=None, show_header=False)
     for name, value in status.items():
-        table.add_row(f"[bold]{name}", escape(_told(value)))
+        shown = filesize.decimal(value) if name == "disk_free" else _told(value)
+        table.add_row(f"[bold]{name.replace('_', ' ')}", escape(shown))
     out.print(table)
 
 
@@ -132,7 +134,7 @@ def _told(value: object) -> str:
     if isinstance(value, dict):
         if "name" in value:
             return str(value["name"])
-        return ", ".join(f"{_told(v)} {k}" for k, v in value.items() if v) or "none"
+        return ", ".join(f"{_told(v)} {k.replace('_', ' ')}" for k, v in value.items() if v) or "none"
     if isinstance(value, list | tuple):
         return "\n".join(map(str, value)) or "none"
     return str(value)

@@ -31,14 +31,14 @@ def status_of(settings: Settings, database: Database) -> dict[str, Any]:
         if running
         else [],
         "device": database.device or settings.device,
-        "state folder": str(settings.state),
+        "state_folder": str(settings.state),
         "epoch": database.epoch,
         "files": dict(Ledger(database).counts()),
         "registrations": {"open": open_, "closed": living - open_},
-        "outbox": {"waiting": counts.pending, "set aside": counts.set_aside, "delivered": counts.acked},
+        "outbox": {"waiting": counts.pending, "set_aside": counts.set_aside, "delivered": counts.acked},
         "broker": (last or {}).get("broker", {}).get("reason", "unknown") if running else "not connected",
         "models": (last or {}).get("models", {}) if running else {},
-        "disk free": disk_health(settings).free,
+        "disk_free": disk_health(settings).free,
     }
 
 

@@ -159,6 +159,21 @@ def open_readonly(state: Path) -> Database:
     Raises:
         StoreError: there is no database, one of another version, or one that this user may not read.
     """
+    return _open_existing(state, "ro")
+
+
+def open_beside(state: Path) -> Database:
+    """Open the state folder's database for a small change beside a running daemon.
+
+    Raises:
+        StoreError: as for ``open_readonly``.
+    """
+    database = _open_existing(state, "rw")
+    database.execute("PRAGMA synchronous=FULL")
+    return database
+
+
+def _open_existing(state: Path, mode: str) -> Database:
     path = state / DATABASE
     if not os.access(path, os.R_OK):
         # Nothing is opened to find out: closing it again would drop this process's locks on the file.
@@ -169,7 +184,7 @@ def open_readonly(state: Path) -> Database:
         raise StoreError("no database here", subject=str(path), hint=hint)
     try:
         connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=10.0
+            f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10.0
         )
     except sqlite3.Error as error:
         raise _mapped(error, path) from error

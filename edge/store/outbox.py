@@ -38,6 +38,16 @@ class KeptRow(NamedTuple):
     state: str
 
 
+class AsideRow(NamedTuple):
+    """One message that the broker refused; ``created`` is ms UTC, ``size`` bytes of its payload."""
+
+    seq: int
+    deployment: str
+    created: int
+    size: int
+    reason: str
+
+
 class OutboxCounts(NamedTuple):
     """Messages by state."""
 
@@ -105,6 +115,14 @@ class Outbox:
         """Take a message that the broker refuses out of the line."""
         with self._db.transaction():
             self._db.execute("UPDATE outbox SET state = 'set_aside', reason = ? WHERE seq = ?", (reason, seq))
+
+    def aside(self) -> list[AsideRow]:
+        """Messages that were set aside, ascending."""
+        rows = self._db.execute(
+            "SELECT seq, deployment, created, LENGTH(payload), reason FROM outbox "
+            "INDEXED BY outbox_set_aside WHERE state = 'set_aside' ORDER BY seq"
+        )
+        return [AsideRow(*row) for row in rows]
 
     def retry(self, seqs: Sequence[int]) -> None:
         """Put messages that were set aside back in line."""

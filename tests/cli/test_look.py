@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,8 @@ def test_status_as_json(run: Run, state: Path) -> None:
     assert status["files"] == {"processed": 4, "set_aside": 1}
     assert status["registrations"]["open"] + status["registrations"]["closed"] == 2
     assert status["outbox"]["waiting"] >= 2
+    assert status["disk_free"] > 0
+    assert not [key for key in (*status, *status["outbox"]) if " " in key]
 
 
 def test_status_sees_a_running_daemon(run: Run, state: Path) -> None:
@@ -109,7 +112,8 @@ def test_status_sees_a_running_daemon(run: Run, state: Path) -> None:
 def test_status_table_is_for_people(run: Run, state: Path) -> None:
     """Counts with their names; no Python in it."""
     out = run("status", "--state", state).out
-    assert "4 processed, 1 set_aside" in out
+    assert "4 processed, 1 set aside" in out
+    assert re.search(r"disk free +[\d.]+ (GB|MB)", out)
     assert not set("{}[]'") & set(out)
 
 
