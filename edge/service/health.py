@@ -97,7 +97,7 @@ class HealthDesk:
             state=self._state(problems),
             since=timestamp(self._since),
             problems=problems,
-            intake=_intake(gauges, incomplete=Ledger(self._db).count("incomplete")),
+            intake=_intake(gauges, incomplete=Ledger(self._db).incomplete()),
             outbox=OutboxHealth(
                 pending=counts.pending,
                 set_aside=counts.set_aside,

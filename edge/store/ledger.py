@@ -30,6 +30,8 @@ class Stat(NamedTuple):
     mtime_ns: int
 
 
+# The partial index holds the few files that this is true of; without naming it all others would be read too.
+_UNFINISHED = "INDEXED BY files_by_state WHERE state NOT IN ('processed', 'duplicate', 'ignored')"
 _COLUMNS = "folder, name, device, inode, size, mtime_ns"
 # Not by device and inode: they change when a card is mounted again, and an image that takes the whole machine
 # down must not get all its attempts back each time.
@@ -91,8 +93,8 @@ class Ledger:
     def suspects(self) -> dict[str, Suspect]:
         """Paths left ``attempted`` by a process that ended without an outcome for them."""
         rows = self._db.execute(
-            "SELECT folder, name, device, inode, size, mtime_ns, attempts FROM files "
-            "WHERE state = 'attempted' AND attempts > 0"
+            f"SELECT folder, name, device, inode, size, mtime_ns, attempts FROM files {_UNFINISHED} "
+            "AND state = 'attempted' AND attempts > 0"
         )
         found = (Suspect(f"{r[0]}/{r[1]}".lstrip("/"), Stat(*r[2:6]), r[6]) for r in rows)
         return {suspect.file: suspect for suspect in found}
@@ -138,9 +140,9 @@ class Ledger:
         row = self._db.one("SELECT first_seen FROM files WHERE folder = ? AND name = ?", split(file))
         return int(row[0]) if row else None
 
-    def count(self, state: FileState) -> int:
-        """Number of paths in one state."""
-        row = self._db.one("SELECT COUNT(*) FROM files WHERE state = ?", (state,))
+    def incomplete(self) -> int:
+        """Number of files that aren't whole, or can't be read; cheap however long the ledger is."""
+        row = self._db.one(f"SELECT COUNT(*) FROM files {_UNFINISHED} AND state = 'incomplete'")
         return int(row[0]) if row else 0
 
     def counts(self) -> dict[FileState, int]:

@@ -95,3 +95,10 @@ def test_attempts_are_counted_on_across_a_mount(ledger: Ledger) -> None:
     for stat in (STAT, STAT._replace(device=9, inode=9)):
         ledger.attempt([("cam/a.JPG", stat)], now=1)
     assert ledger.suspects()["cam/a.JPG"].attempts == 2
+
+
+def test_incomplete_files_are_counted(ledger: Ledger) -> None:
+    """Those, and no others."""
+    for number, state in enumerate(("processed", "incomplete", "set_aside", "incomplete", "gone")):
+        ledger.settle([Fate(f"cam/{number}.JPG", STAT, state)], now=1)
+    assert ledger.incomplete() == 2
