@@ -99,6 +99,7 @@ def test_attempts_are_counted_on_across_a_mount(ledger: Ledger) -> None:
 
 def test_incomplete_files_are_counted(ledger: Ledger) -> None:
     """Those, and no others."""
-    for number, state in enumerate(("processed", "incomplete", "set_aside", "incomplete", "gone")):
+    states: tuple[FileState, ...] = ("processed", "incomplete", "set_aside", "incomplete", "gone")
+    for number, state in enumerate(states):
         ledger.settle([Fate(f"cam/{number}.JPG", STAT, state)], now=1)
     assert ledger.incomplete() == 2
