@@ -9,7 +9,7 @@ import heapq
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 
 class PendingTimes:
@@ -35,14 +35,12 @@ class PendingTimes:
     @contextmanager
     def leaving(self, files: Sequence[tuple[str, int]]) -> Iterator[None]:
         """Within the block these (deployment, event time) don't count; they come back if it raises."""
-        for deployment, t in files:
-            self.done(deployment, t)
-        try:
-            yield
-        except BaseException:
+        with ExitStack() as undo:
             for deployment, t in files:
-                self.add(deployment, t)
-            raise
+                self.done(deployment, t)
+                undo.callback(self.add, deployment, t)
+            yield
+            undo.pop_all()
 
     def oldest(self, deployment: str) -> int | None:
         """Smallest event time still pending, ms UTC, or None."""

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from typing import Literal
 
 from edge.delivery.messages import Problem
 from edge.errors import ConfigError, IntakeError, StoreCorruptError
@@ -29,6 +30,9 @@ IDLE_LOOKS = 3
 
 _REVISION_STEP = 1_000_000
 
+Ending = Literal["done", "undelivered", "interrupted"]
+"""How a run ended: ``undelivered`` and ``interrupted`` only with ``until_idle``."""
+
 Watch = Callable[[Progress, str], None]
 
 
@@ -39,7 +43,7 @@ def run(
     until_idle: bool = False,
     drain_timeout: float = 60.0,
     watch: Watch = lambda _progress, _phase: None,
-) -> bool:
+) -> Ending:
     """Run the daemon until told to stop, or until everything that is there is done and delivered.
 
     Args:
@@ -50,68 +54,77 @@ def run(
         watch: told about progress every second or so, with the name of the phase.
 
     Returns:
-        False if ``until_idle`` ended with messages still waiting for the broker.
+        ``undelivered`` if messages still wait for the broker, ``interrupted`` if it was told to stop before
+        everything was processed: what isn't on record is taken up at the next start.
 
     Raises:
-        EdgeError: it can't start, or a part of it failed.
+        EdgeError: it can't start, a part of it failed, or something that was to be imported couldn't be read.
     """
     if until_idle and not os.path.isdir(settings.drop):  # noqa: PTH112 - Path.is_dir raises where it may not look
         raise ConfigError("no drop folder", subject=str(settings.drop), hint="give one with --drop DIR")
+    interrupted: Ending = "interrupted" if until_idle else "done"
     tame_malloc()
     with ExitStack() as stack:
         stack.enter_context(StateLock(settings.state))
         database, note = _opened(settings)
         stack.callback(database.close)
         if stop.is_set():
-            return True
+            return interrupted
         labels = load_label_set(settings.vision.labels)
         bundle = find_bundle(settings.vision.bundle, (settings.state / "models",))
         vision = Vision.open(bundle, labels, settings.vision, settings.state / "cache")
         if stop.is_set():
-            return True
+            return interrupted
         daemon = Daemon(settings, database, vision, labels, retry_incomplete=not until_idle)
         if note is not None:
             daemon.health.note(note)
-        try:
-            drained = _live(daemon, stop, until_idle=until_idle, drain_timeout=drain_timeout, watch=watch)
-        except BaseException:
-            daemon.abandon()
-            raise
-        if until_idle and not stop.is_set():
+        with ExitStack() as undo:
+            undo.callback(daemon.abandon)
+            ending = _live(daemon, stop, until_idle=until_idle, drain_timeout=drain_timeout, watch=watch)
+            undo.pop_all()
+        if until_idle and ending != "interrupted":
             _check_all_was_read(daemon)
-        return drained
+        return ending
 
 
 def _check_all_was_read(daemon: Daemon) -> None:
-    """An import is no success while there are folders that nobody could look into."""
+    """An import is no success while there are files and folders that nobody could look into."""
     unreadable = daemon.unreadable()
     if unreadable:
         folder, why = next(iter(unreadable.items()))
         more = f", and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
         subject = f"{daemon.settings.drop / folder}{more}"
         hint = f"{why}; everything else was processed"
-        raise IntakeError("images may be missing: a folder can't be read", subject=subject, hint=hint)
+        raise IntakeError("images may be missing, for this can't be read", subject=subject, hint=hint)
 
 
 def _live(
     daemon: Daemon, stop: threading.Event, *, until_idle: bool, drain_timeout: float, watch: Watch
-) -> bool:
-    """From the first thread to the last; returns whether everything was delivered that should be."""
+) -> Ending:
+    """From the first thread to the last."""
     daemon.start()
     notify("READY=1")
     log.info("ready: %s", describe(daemon))
     _supervise(daemon, stop, until_idle=until_idle, watch=watch)
     notify("STOPPING=1")
     daemon.finish_images()
-    drained = True
-    if until_idle and not stop.is_set():
-        daemon.close_registrations()
-        drained = _drain(daemon, stop, drain_timeout, watch)
+    ending: Ending = "done"
+    if until_idle:
+        ending = _finish(daemon, stop, drain_timeout, watch)
     daemon.stop_delivery()
     daemon.check()
     daemon.write_health()
     watch(daemon.progress(), "done")
-    return drained
+    log.info("ended; files since the start: %s", daemon.summary())
+    return ending
+
+
+def _finish(daemon: Daemon, stop: threading.Event, drain_timeout: float, watch: Watch) -> Ending:
+    """Close and deliver what an import gave."""
+    if stop.is_set():
+        return "interrupted"
+    daemon.close_registrations()
+    return "done" if _drain(daemon, stop, drain_timeout, watch) else "undelivered"
 
 
 def describe(daemon: Daemon) -> str:

@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +58,9 @@ class Database:
             try:
                 yield
                 self._execute("COMMIT")
-            except BaseException:
-                self._rollback()
-                raise
             finally:
                 self._depth = 0
+                self._rollback()
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return all its rows."""
@@ -142,14 +140,13 @@ def open_database(state: Path) -> Database:
     except (OSError, sqlite3.Error) as error:
         raise StoreError("state folder can't be used", subject=str(state), hint=str(error)) from error
     database = Database(connection, path)
-    try:
+    with ExitStack() as undo:
+        undo.callback(database.close)
         for pragma in _PRAGMAS:
             database.execute(pragma)
         _check(database)
         _migrate(database)
-    except BaseException:
-        database.close()
-        raise
+        undo.pop_all()
     return database
 
 
