@@ -88,8 +88,11 @@ def run_command(
     stop = threading.Event()
     _stop_on_signals(stop)
     with _progress(shown=until_idle) as watch:
-        drained = run(settings, stop=stop, until_idle=until_idle, drain_timeout=drain_timeout, watch=watch)
-    if not drained:
+        ending = run(settings, stop=stop, until_idle=until_idle, drain_timeout=drain_timeout, watch=watch)
+    if ending == "interrupted":
+        err.print("stopped before everything was processed; run it again to go on")
+        raise typer.Exit(1)
+    if ending == "undelivered":
         where = f"{settings.mqtt.host}:{settings.mqtt.port}"
         err.print(f"broker {where} didn't take every message in time; they are kept and sent at the next run")
         raise typer.Exit(1)

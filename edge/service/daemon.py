@@ -30,7 +30,7 @@ from edge.service.rules import apply_options, options_of
 from edge.service.snapshots import pictures
 from edge.service.space import Space
 from edge.service.threads import Writing, feeding, looking
-from edge.service.work import now_ms
+from edge.service.work import Outcome, now_ms
 from edge.settings import Settings
 from edge.store.database import Database
 from edge.store.files import write_durably
@@ -96,6 +96,7 @@ class Daemon:
         self._db = database
         self.vision = vision
         self._retry_incomplete = retry_incomplete
+        self._unread: dict[str, str] = {}
         info = vision.info()
         with database.transaction():
             remember_bundle(database, info.sha256, info.bundle)
@@ -191,8 +192,15 @@ class Daemon:
         self._publisher.health_changed()
 
     def unreadable(self) -> Mapping[str, str]:
-        """Folders below the drop folder that can't be listed, and why."""
-        return self._watcher.state().unreadable
+        """Folders that can't be listed and why; in an import also files that can't be read, or are gone."""
+        return {**self._watcher.state().unreadable, **self._unread}
+
+    def summary(self) -> str:
+        """What became of files since the start, for people."""
+        outcomes = self._recorder.tallies.outcomes
+        return (
+            ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in outcomes.items()) or "none"
+        )
 
     def prune(self) -> None:
         """Remove delivered messages whose time is up; on a full disk even that has to wait."""
@@ -297,6 +305,13 @@ class Daemon:
                 self._watcher.retry(outcome.retry, RETRY_GONE)
             elif outcome.retry is not None and self._retry_incomplete:
                 self._watcher.retry(outcome.retry, RETRY_INCOMPLETE)
+            if not self._retry_incomplete:
+                self._note_unread(outcome)
+
+    def _note_unread(self, outcome: Outcome) -> None:
+        self._unread.pop(outcome.fate.file, None)
+        if outcome.fate.state == "gone" or outcome.unreadable:
+            self._unread[outcome.fate.file] = outcome.fate.reason
 
     def _deployments(self) -> list[str]:
         return [row[0] for row in self._db.execute("SELECT deployment FROM deployments ORDER BY deployment")]

@@ -68,8 +68,34 @@ def test_import_fails_if_a_folder_cannot_be_read(site: Site) -> None:
     daemon = site.start_with_path(_python(site, _LOCKED), str(site.drop / "locked"), "--until-idle")
     assert daemon.wait(60) == 1
     assert list(site.media()) == ["good/IMG_0000.JPG", "good/IMG_0001.JPG"]
-    assert "images may be missing: a folder can't be read" in site.log()
+    assert f"images may be missing, for this can't be read: {site.drop / 'locked'}" in site.log()
     assert "unreadable: 1 folders can't be read" in site.log()
+
+
+def test_import_fails_if_its_card_is_pulled(site: Site, tmp_path: Path) -> None:
+    """Files that were found and are gone when their turn comes are no success; the next import has them."""
+    _write_images(site.drop / "cam", 20)
+    importing = site.start_with_path(_python(site, _SLOW), "", "--until-idle")
+    site.wait_ready()
+    wait_for(lambda: "processed" in _states(site))
+    (site.drop / "cam").rename(tmp_path / "pulled")
+    assert importing.wait(60) == 1
+    assert "images may be missing" in site.log()
+    (tmp_path / "pulled").rename(site.drop / "cam")
+    site.run_until_idle()
+    assert (_states(site), len(site.media())) == (["processed"], 20)
+
+
+def test_interrupted_import_is_no_success(site: Site) -> None:
+    """Whoever wipes a card after an import must not take a stopped one for a finished one."""
+    _write_images(site.drop / "cam", 20)
+    importing = site.start_with_path(_python(site, _SLOW), "", "--until-idle")
+    site.wait_ready()
+    wait_for(lambda: "processed" in _states(site))
+    assert stop(importing, signal.SIGINT) == 1
+    assert "stopped before everything was processed" in site.log()
+    site.run_until_idle()
+    assert (_states(site), len(site.media())) == (["processed"], 20)
 
 
 def test_stop_while_starting_is_orderly(site: Site) -> None:
