@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import secrets
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,9 @@ from typing import Final, Self
 from edge.errors import DiskFullError, StoreBusyError, StoreError
 
 LOCK: Final = "edge.lock"
+# `edge status` holds the lock for an instant to see whether anybody has it; that is no other daemon.
+_LOOKS: Final = 5
+_LOOK_PAUSE: Final = 0.05
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -85,16 +89,20 @@ class StateLock:
             raise StoreError(
                 "state folder can't be used", subject=str(self._path.parent), hint=str(error)
             ) from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._file)
-            self._file = None
-            raise StoreBusyError(
-                "another edge daemon uses this state folder",
-                subject=str(self._path.parent),
-                hint="stop it first, or give this one its own folder with --state",
-            ) from error
+        for look in range(1, _LOOKS + 1):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if look == _LOOKS:
+                    os.close(self._file)
+                    self._file = None
+                    raise StoreBusyError(
+                        "another edge daemon uses this state folder",
+                        subject=str(self._path.parent),
+                        hint="stop it first, or give this one its own folder with --state",
+                    ) from error
+                time.sleep(_LOOK_PAUSE)
         return self
 
     def __exit__(

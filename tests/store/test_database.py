@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from edge.errors import DiskFullError, StoreBusyError, StoreCorruptError, StoreError
 from edge.store.database import DATABASE, move_aside, open_database, open_readonly
-from edge.store.files import StateLock, write_durably
+from edge.store.files import LOCK, StateLock, write_durably
 from edge.store.schema import MIGRATIONS
 
 
@@ -176,3 +178,14 @@ def test_file_for_which_there_is_no_space_can_be_tried_again(
             write_durably(tmp_path / "file", b"x")
     assert list(tmp_path.iterdir()) == []
     write_durably(tmp_path / "file", b"x")
+
+
+def test_who_only_looks_keeps_no_daemon_from_starting(tmp_path: Path) -> None:
+    """``edge status`` at the very moment of a start is no other daemon."""
+    with StateLock(tmp_path):
+        pass
+    looking = os.open(tmp_path / LOCK, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    threading.Timer(0.08, os.close, (looking,)).start()
+    with StateLock(tmp_path):
+        pass
