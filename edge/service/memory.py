@@ -2,7 +2,7 @@
 
 Otherwise each thread gets an arena of its own, what images leave behind stays in it, and the threshold above
 which buffers are returned grows with them. The daemon's peak over 73 real images with two workers was 299 MB
-with a threshold of 16 MB, 230 MB with 4 MB, and 215 MB with 1 MB, which costs a sixth more CPU in page faults.
+with a threshold of 16 MB, 230 MB with 4 MB, and 215 MB with 1 MB, which costs a sixth more CPU time.
 """
 
 from __future__ import annotations
