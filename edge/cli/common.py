@@ -63,10 +63,14 @@ def configuration(config: Path | None, **overrides: Any) -> Configuration:
 
 @contextmanager
 def reading(config: Path | None, state: Path | None) -> Iterator[tuple[Configuration, Database]]:
-    """Settings and the database, read-only, for commands that look while a daemon runs."""
+    """Settings and the database, read-only, for commands that look while a daemon runs.
+
+    All that is read is of one moment, whatever the daemon writes meanwhile.
+    """
     found = configuration(config, state=state)
     database = open_readonly(found.settings.state)
     try:
+        database.execute("BEGIN")
         yield found, database
     finally:
         database.close()

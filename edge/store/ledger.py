@@ -37,6 +37,8 @@ _COLUMNS = "folder, name, device, inode, size, mtime_ns"
 # down must not get all its attempts back each time.
 _SAME_VERSION = "(size, mtime_ns) = (excluded.size, excluded.mtime_ns)"
 _TAKE_STAT = (
+    f"first_seen = IIF(state IN ('attempted', 'incomplete', 'gone') OR {_SAME_VERSION}, first_seen, "
+    "excluded.first_seen), "
     "device = excluded.device, inode = excluded.inode, size = excluded.size, mtime_ns = excluded.mtime_ns"
 )
 
@@ -136,7 +138,7 @@ class Ledger:
             )
 
     def first_seen(self, file: str) -> int | None:
-        """When a path was first found, ms UTC by the device's clock; None for one never seen."""
+        """When a path was first found since its last fate, ms UTC by the device's clock; None if never."""
         row = self._db.one("SELECT first_seen FROM files WHERE folder = ? AND name = ?", split(file))
         return int(row[0]) if row else None
 

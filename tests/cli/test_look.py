@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from edge.cli.common import reading
 from edge.delivery.messages import RegistrationMessage
+from edge.store.database import open_database
 from edge.store.files import StateLock
+from edge.store.ledger import Fate, Ledger, Stat
 from tests.cli.conftest import Run
 
 
@@ -138,3 +141,14 @@ def test_no_drop_folder(run: Run, tmp_path: Path) -> None:
     )
     assert result.code == 78
     assert "no drop folder" in result.err
+
+
+def test_commands_read_one_moment(run: Run, state: Path) -> None:
+    """What a daemon writes while a command reads doesn't show half."""
+    with reading(None, state) as (_, database):
+        before = Ledger(database).counts()
+        writer = open_database(state)
+        Ledger(writer).settle([Fate("cam/new.JPG", Stat(1, 2, 3, 4), "processed")], now=1)
+        assert Ledger(database).counts() == before
+        writer.close()
+    assert json.loads(run("status", "--state", state, "--json").out)["files"]["processed"] == 5

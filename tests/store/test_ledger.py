@@ -103,3 +103,12 @@ def test_incomplete_files_are_counted(ledger: Ledger) -> None:
     for number, state in enumerate(states):
         ledger.settle([Fate(f"cam/{number}.JPG", STAT, state)], now=1)
     assert ledger.incomplete() == 2
+
+
+def test_new_content_under_an_old_name_is_waited_for_anew(ledger: Ledger) -> None:
+    """A name that had its fate long ago starts afresh when its file is written over."""
+    ledger.settle([Fate("cam/latest.JPG", STAT, "processed")], now=1)
+    grown = STAT._replace(size=STAT.size + 1)
+    ledger.attempt([("cam/latest.JPG", grown)], now=50)
+    ledger.settle([Fate("cam/latest.JPG", grown, "incomplete", "cut")], now=60)
+    assert ledger.first_seen("cam/latest.JPG") == 50
