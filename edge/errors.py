@@ -14,11 +14,12 @@
     │   ├── BundleError       a model bundle is missing, damaged or inconsistent
     │   └── ProviderError     an execution provider failed its self-test
     ├── StoreError            the database can't be opened, read or written
-    │   ├── StoreBusyError    another instance holds the state folder
+    │   ├── StoreBusyError    another process holds the state folder or the database
     │   ├── StoreCorruptError the database failed its check
     │   └── DiskFullError     there is no space for a commit; it can be tried again
     ├── SearchError           a search that can't be answered from what is on record
     ├── DeliveryError         the broker, or what it said
+    ├── InterchangeError      a file of results that can't be read or written
     └── ExportError           making a bundle on a workstation
         └── GateError         a measured floor was not reached; nothing was kept
 """
@@ -97,7 +98,7 @@ class StoreError(EdgeError):
 
 
 class StoreBusyError(StoreError):
-    """Another instance holds the state folder."""
+    """Another process holds the state folder, or writes to the database for too long."""
 
 
 class StoreCorruptError(StoreError):
@@ -114,6 +115,10 @@ class SearchError(EdgeError):
 
 class DeliveryError(EdgeError):
     """The broker, or what it said."""
+
+
+class InterchangeError(EdgeError):
+    """A file of results, ours or another tool's, that can't be read or written."""
 
 
 class ExportError(EdgeError):

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from edge import __version__
-from edge.cli import config, demo, doctor, look, models, outbox, run, search, subscribe
+from edge.cli import config, demo, doctor, look, models, outbox, register, run, search, subscribe
 from edge.cli.common import err
 from edge.errors import EdgeError
 
@@ -46,6 +46,7 @@ app.command("demo")(demo.demo_command)
 app.command("run")(run.run_command)
 app.command("status")(look.status_command)
 app.command("registrations")(look.registrations_command)
+app.command("register")(register.register_command)
 app.command("media")(look.media_command)
 app.command("outbox")(outbox.outbox_command)
 app.command("subscribe")(subscribe.subscribe_command)
