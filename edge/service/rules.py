@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 
+from edge.errors import StoreError
 from edge.registration.rebuild import rebuild
 from edge.registration.types import Options
 from edge.service.emit import Voice, emit
@@ -31,6 +32,21 @@ def options_of(settings: Settings, labels: LabelSet) -> Options:
         compared_to=chosen.compared_to,
         priors=labels.priors(),
     )
+
+
+def options_on_record(database: Database) -> Options:
+    """The options that the record was made with.
+
+    Raises:
+        StoreError: no daemon has noted them yet.
+    """
+    row = database.one("SELECT value FROM meta WHERE key = ?", (_KEY,))
+    if row is None:
+        raise StoreError(
+            "nothing is on record yet", subject=str(database.path), hint="start the daemon once: edge run"
+        )
+    values = json.loads(row[0])
+    return Options(**{**values, "split_on": frozenset(values["split_on"])})
 
 
 def apply_options(database: Database, options: Options, voice: Voice) -> int:

@@ -13,15 +13,17 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge.errors import DiskFullError, StoreCorruptError, StoreError
+from edge.errors import DiskFullError, StoreBusyError, StoreCorruptError, StoreError
+from edge.store.files import keep_durably
 from edge.store.schema import MIGRATIONS
 
 DATABASE = "edge.db"
 _ASIDE = "corrupt-"
+_BEFORE = "backup-version-"
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -92,6 +94,23 @@ class Database:
         self.execute(
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (key, value)
         )
+
+    def copy_to(self, target: Path) -> None:
+        """Write a copy of everything that is committed; there is the whole of it, or nothing.
+
+        Raises:
+            DiskFullError: there is no space for it.
+            StoreError: it could not be written.
+        """
+        temporary = target.with_name(f".{target.name}.tmp")
+        temporary.unlink(missing_ok=True)  # a copy that a power cut left half done
+        try:
+            with self._lock, closing(sqlite3.connect(temporary)) as copy:
+                self._connection.backup(copy)
+            keep_durably(temporary, target)
+        except sqlite3.Error as error:
+            temporary.unlink(missing_ok=True)
+            raise _mapped(error, target) from error
 
     @property
     def device(self) -> str:
@@ -199,13 +218,16 @@ def _open_existing(state: Path, mode: str) -> Database:
 
 def move_aside(state: Path) -> Path:
     """Rename a damaged database, its WAL with it, so that a new one can begin; returns its new path."""
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    target = state / f"{_ASIDE}{stamp}-{uuid.uuid4().hex[:6]}.db"
+    target = state / f"{_ASIDE}{_stamp()}-{uuid.uuid4().hex[:6]}.db"
     for suffix in ("", "-wal", "-shm"):
         source = state / f"{DATABASE}{suffix}"
         if source.exists():
             source.rename(f"{target}{suffix}")
     return target
+
+
+def _stamp() -> str:
+    return time.strftime("%Y%m%dT%H%M%S", time.gmtime())
 
 
 def damaged(state: Path) -> list[Path]:
@@ -227,6 +249,8 @@ def _migrate(database: Database) -> None:
             subject=str(database.path),
             hint="install the newer version again",
         )
+    if 0 < version < len(MIGRATIONS):
+        database.copy_to(database.path.with_name(f"{_BEFORE}{version}-{_stamp()}.db"))
     for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
         with database.transaction():
             for statement in filter(str.strip, script.split(";")):
@@ -242,4 +266,8 @@ def _mapped(error: sqlite3.Error, path: Path) -> StoreError:
         return StoreCorruptError("database is damaged", subject=str(path), hint=str(error))
     if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
         return DiskFullError("disk is full", subject=str(path), hint="free some space; nothing was lost")
+    if code is not None and code & 0xFF == sqlite3.SQLITE_BUSY:
+        return StoreBusyError(
+            "database is busy", subject=str(path), hint="another program writes to it; try again in a moment"
+        )
     return StoreError("database refused", subject=str(path), hint=str(error))

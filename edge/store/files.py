@@ -41,6 +41,24 @@ def write_durably(path: Path, data: bytes) -> None:
         raise kind("file can't be written", subject=str(path), hint=str(error)) from error
 
 
+def keep_durably(written: Path, path: Path) -> None:
+    """Give a file that is written to its end its name: fsync, rename, fsync of the folder.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    try:
+        descriptor = os.open(written, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        written.rename(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError("file can't be written", subject=str(path), hint=str(error)) from error
+
+
 def _write(path: Path, data: bytes) -> None:
     with path.open("wb") as stream:
         stream.write(data)

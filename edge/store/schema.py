@@ -6,6 +6,9 @@ kind (animal, person, vehicle, blank); the rows of kind ``animal`` are what regi
 A registration's members are the animal observations of its deployment from its first to its last key, so
 membership needs no table of its own. ``outbox`` numbers messages without gaps within an epoch; a
 registration's ``change``, ``seq``, ``observed`` and ``bundle`` are those of its newest message.
+``corrections`` has what people put right afterwards; ``media.taken - media.clock_shift`` is what intake
+found, and ``media.shifted_by`` the correction that moved an image last; ``reviews`` keeps the models' word
+on an image beside a person's, which is the one in ``observations``.
 """
 
 from __future__ import annotations
@@ -126,6 +129,34 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX outbox_pending ON outbox (seq) WHERE state = 'pending';
     CREATE INDEX outbox_set_aside ON outbox (seq) WHERE state = 'set_aside';
+    """,
+    """
+    CREATE TABLE corrections (
+        id INTEGER PRIMARY KEY,
+        made INTEGER NOT NULL,
+        made_by TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('clock', 'label')),
+        deployment TEXT NOT NULL,
+        what TEXT NOT NULL,
+        media_id TEXT,
+        shift INTEGER,
+        since INTEGER,
+        until INTEGER,
+        images INTEGER NOT NULL DEFAULT 0,
+        messages INTEGER NOT NULL DEFAULT 0
+    );
+    ALTER TABLE media ADD COLUMN clock_shift INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE media ADD COLUMN shifted_by INTEGER;
+
+    CREATE TABLE reviews (
+        media_id TEXT PRIMARY KEY,
+        label TEXT,
+        count INTEGER NOT NULL,
+        machine_label TEXT,
+        machine_count INTEGER NOT NULL,
+        machine_confidence INTEGER NOT NULL,
+        correction INTEGER NOT NULL
+    ) WITHOUT ROWID;
     """,
 )
 """Migration n takes the schema from version n to n + 1 (``PRAGMA user_version``)."""
