@@ -7,6 +7,8 @@ table against the record, ids against the rules of identity, and closed registra
 from __future__ import annotations
 
 import copy
+import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -22,8 +24,12 @@ from edge.registration import (
     register,
 )
 from edge.registration.ids import registration_id
-from tests.registration.build import living
-from tests.registration.literal import Event, events
+from edge.registration.rebuild import rebuild
+from tests.registration.build import EVER, living
+from tests.registration.literal import Event, events, is_settled
+
+Shown = dict[str, tuple[Registration, tuple[Key, ...]]]
+"""Living registrations of one deployment by id, in order of time, each with its members."""
 
 KINDS_BY_STATE = {
     "opened": "open",
@@ -50,26 +56,41 @@ class Watched:
         self.table: dict[str, Registration] = {}
         self.revisions: dict[str, int] = {}
         self.firmly_closed: set[str] = set()
+        self._engine = Engine(options, record)
+        self._shown: dict[str, Shown] = {deployment: {} for deployment in self.deployments}
+        self._expected: dict[str, list[Event]] = {deployment: [] for deployment in self.deployments}
+        self._stale: set[str] = set()
 
-    def engine(self) -> Engine:
-        """A fresh one on the same record: as after a restart."""
-        return Engine(self.options, self.record)
+    def resume(self, record: Record | None = None) -> None:
+        """Stop and start again: a fresh engine, on the same record or on what became of it."""
+        self.record = self.record if record is None else record
+        self._engine = Engine(self.options, self.record)
+        assert self.registrations() == [r for shown in self._shown.values() for r, _ in shown.values()]
 
     def accept(self, batch: Sequence[Observation]) -> list[Change]:
         """Let it accept a batch, and check everything."""
-        for observation in batch:
-            if observation.count >= 1:
-                self.accepted.setdefault((observation.deployment, observation.media_id), observation)
-        return self._watch(lambda engine: engine.accept(batch))
+        new = self._expect(batch)
+        before, firm = self._shown, set(self.firmly_closed)
+        late = {o.deployment for o in new if o.t < self._watermark(o.deployment)}
+        changes = self._watch(lambda engine: engine.accept(batch))
+        for change in changes:
+            registration = change.registration
+            assert registration.deployment in late or registration.id not in firm
+        if len(new) == 1:
+            self._check_identity(before, new[0])
+        return changes
 
     def amend(self, removed: Sequence[Observation], added: Sequence[Observation]) -> list[Change]:
         """Let it correct the past, and check everything."""
         for observation in removed:
             self.accepted.pop((observation.deployment, observation.media_id), None)
-        for observation in added:
-            if observation.count >= 1:
-                self.accepted.setdefault((observation.deployment, observation.media_id), observation)
-        return self._watch(lambda engine: engine.amend(removed, added))
+            self._stale.add(observation.deployment)
+        new, before = self._expect(added), self._shown
+        changes = self._watch(lambda engine: engine.amend(removed, added))
+        self._forget_unsettled()
+        if len(removed) == 1 and not new:
+            self._check_identity(before, removed[0])
+        return changes
 
     def advance(self, deployment: str, watermark: int) -> list[Change]:
         """Raise a watermark, and check everything."""
@@ -84,8 +105,20 @@ class Watched:
         """Close a quiet deployment, and check everything."""
         watermark = self.record.watermark(deployment)
         changes = self._watch(lambda engine: engine.close(deployment), firmly=False)
+        assert {change.kind for change in changes} <= {"closed"}
         assert self.record.open_registrations(deployment) == []
         assert self.record.watermark(deployment) == watermark
+        return changes
+
+    def switch(self, options: Options) -> list[Change]:
+        """Change the settings, rebuild every deployment, and check everything."""
+        self.options = options
+        self._stale.update(self.deployments)
+        self.resume()
+        changes = self._watch(
+            lambda _: [c for d in self.deployments for c in rebuild(self.record, options, d)]
+        )
+        self._forget_unsettled()
         return changes
 
     def registrations(self) -> list[Registration]:
@@ -100,34 +133,74 @@ class Watched:
             if o.deployment == registration.deployment and registration.first <= o.key <= registration.last
         )
 
-    def _watch(self, call: Callable[[Engine], list[Change]], *, firmly: bool = True) -> list[Change]:
-        before = {r.id: (r, self.members_on_record(r)) for r in self.registrations()}
-        changes = call(self.engine())
-        self._check_log(changes, before)
-        self._check_rules()
-        self._check_open()
-        for change in changes:
-            id_ = change.registration.id
-            if change.kind == "closed" and firmly:
-                self.firmly_closed.add(id_)
-            else:
-                self.firmly_closed.discard(id_)
-        return changes
-
     def members_on_record(self, registration: Registration) -> tuple[Key, ...]:
         """A registration's members as the record has them, in order."""
         found = self.record.observations(registration.deployment, registration.start, registration.end)
         return tuple(o.key for o in found if registration.first <= o.key <= registration.last)
 
-    def _check_rules(self) -> None:
-        """Prefix equivalence, of the engine and of the fast batch form with the literal one."""
-        expected = events(self.accepted.values(), self.options)
-        assert [self._event(r) for r in self.registrations()] == expected
-        assert [self._event(r) for r in register(self.accepted.values(), self.options)] == expected
+    def check_tombstones(self) -> None:
+        """Every id ever told of is on record at its last revision, and lives if it is in the table."""
+        for id_, revision in self.revisions.items():
+            found = self.record.find(id_)
+            assert found is not None
+            assert found.revision == revision
+            assert self.record.is_living(id_) == (id_ in self.table)
 
-    def _check_log(
-        self, changes: Iterable[Change], before: dict[str, tuple[Registration, tuple[Key, ...]]]
-    ) -> None:
+    def _expect(self, arriving: Iterable[Observation]) -> list[Observation]:
+        """Take note of what should be accepted, and return it."""
+        new = []
+        for observation in arriving:
+            media = observation.deployment, observation.media_id
+            if observation.count >= 1 and media not in self.accepted:
+                self.accepted[media] = observation
+                self._stale.add(observation.deployment)
+                new.append(observation)
+        return new
+
+    def _watermark(self, deployment: str) -> float:
+        watermark = self.record.watermark(deployment)
+        return -math.inf if watermark is None else watermark
+
+    def _watch(self, call: Callable[[Engine], list[Change]], *, firmly: bool = True) -> list[Change]:
+        changes = call(self._engine)
+        shown = {}
+        for deployment in self.deployments:
+            of_it = [change for change in changes if change.registration.deployment == deployment]
+            shown[deployment] = self._check(deployment, of_it, firmly=firmly)
+        self._shown = shown
+        self._stale.clear()
+        return changes
+
+    def _check(self, deployment: str, changes: Sequence[Change], *, firmly: bool) -> Shown:
+        """Everything about one deployment; what can't have changed is only held to have stayed."""
+        alive, before = living(self.record, deployment), self._shown[deployment]
+        shown = before
+        if changes or deployment in self._stale:
+            ordered = sorted(
+                (o for o in self.accepted.values() if o.deployment == deployment), key=lambda o: o.key
+            )
+            assert self.record.observations(deployment, EVER[0].t, EVER[1].t) == ordered
+            keys = [o.key for o in ordered]
+            shown = {r.id: (r, _between(keys, r.first, r.last)) for r in alive}
+            assert len(shown) == len(alive)
+            self._check_rules(deployment, ordered, shown)
+            self._check_log(changes, before, shown)
+        assert [r for r, _ in shown.values()] == alive
+        self._check_states(deployment, changes, firmly=firmly)
+        return shown
+
+    def _check_rules(self, deployment: str, ordered: Sequence[Observation], shown: Shown) -> None:
+        """Prefix equivalence, of the engine and of the fast batch form with the literal one."""
+        if deployment in self._stale:
+            self._expected[deployment] = events(ordered, self.options)
+            batch = [
+                (r, _between([o.key for o in ordered], r.first, r.last))
+                for r in register(ordered, self.options)
+            ]
+            assert [_event(r, media) for r, media in batch] == self._expected[deployment]
+        assert [_event(r, media) for r, media in shown.values()] == self._expected[deployment]
+
+    def _check_log(self, changes: Iterable[Change], before: Shown, after: Shown) -> None:
         """A subscriber's table becomes the record; revisions grow by one; nothing said for nothing."""
         for change in changes:
             now = change.registration
@@ -138,44 +211,79 @@ class Watched:
                 assert old is not None
                 assert now == replace(old, revision=now.revision, superseded_by=now.superseded_by)
                 assert self.record.find(now.id) == now
-                self._check_successor(now, before[now.id][1])
+                assert now.superseded_by == _successor(before[now.id][1], after)
                 del self.table[now.id]
                 continue
-            assert now.state == KINDS_BY_STATE[change.kind]
-            assert now.superseded_by is None
-            assert (change.kind == "opened") == (old is None)
-            if old is not None:
-                assert old.state == ("closed" if change.kind == "corrected" else "open")
+            self._check_living(change, old)
             if change.kind in {"updated", "corrected"}:
                 same = replace(now, revision=0) == replace(before[now.id][0], revision=0)
-                assert not same or self.members_on_record(now) != before[now.id][1]
+                assert not same or after[now.id][1] != before[now.id][1]
             self.table[now.id] = now
-        assert sorted(self.table.values(), key=lambda r: (r.deployment, r.first)) == self.registrations()
-        for id_, revision in self.revisions.items():
-            found = self.record.find(id_)
-            assert found is not None
-            assert found.revision == revision
-            assert self.record.is_living(id_) == (id_ in self.table)
+        assert all(self.table[id_] == r for id_, (r, _) in after.items())
+        assert all(id_ in after for id_ in before if id_ in self.table)
 
-    def _check_successor(self, gone: Registration, members: Iterable[Key]) -> None:
-        """``superseded_by`` is the living registration with the earliest member that is still there."""
-        holders = {
-            key: r.id for r in living(self.record, gone.deployment) for key in self.members_on_record(r)
+    def _check_living(self, change: Change, old: Registration | None) -> None:
+        now = change.registration
+        assert now.state == KINDS_BY_STATE[change.kind]
+        assert now.superseded_by is None
+        assert (change.kind == "opened") == (old is None)
+        if old is not None:
+            assert old.state == ("closed" if change.kind == "corrected" else "open")
+
+    def _check_states(self, deployment: str, changes: Sequence[Change], *, firmly: bool) -> None:
+        """What is settled is closed, and what the watermark closed is settled."""
+        alive = living(self.record, deployment)
+        still_open = [r for r in alive if r.state == "open"]
+        assert self.record.open_registrations(deployment) == still_open
+        settled = self._settled(deployment)
+        assert not settled & {r.id for r in still_open}
+        for change in changes:
+            id_ = change.registration.id
+            if change.kind == "closed" and firmly:
+                assert id_ in settled
+                self.firmly_closed.add(id_)
+            else:
+                self.firmly_closed.discard(id_)
+
+    def _settled(self, deployment: str) -> set[str]:
+        """Ids of all that no image on time can change, by the literal reading."""
+        w = self.record.watermark(deployment)
+        if w is None:
+            return set()
+        expected = self._expected[deployment]
+        following = [*expected[1:], None]
+        return {
+            r.id
+            for r, event, after in zip(living(self.record, deployment), expected, following, strict=False)
+            if is_settled(event, after, w, self.options)
         }
-        assert gone.superseded_by == next((holders[key] for key in members if key in holders), None)
 
-    def _check_open(self) -> None:
-        """``open_registrations`` are the open ones."""
-        for deployment in self.deployments:
-            alive = living(self.record, deployment)
-            assert self.record.open_registrations(deployment) == [r for r in alive if r.state == "open"]
+    def _forget_unsettled(self) -> None:
+        """Corrections and other settings may unsettle what the watermark had closed."""
+        self.firmly_closed &= {id_ for deployment in self.deployments for id_ in self._settled(deployment)}
 
-    def _event(self, registration: Registration) -> Event:
-        media = tuple(sorted(o.key for o in self.members(registration)))
-        assert (registration.first, registration.last) == (media[0], media[-1])
-        assert registration.media_count == len(media)
-        r = registration
-        return Event(r.deployment, r.label, r.count, media, r.confidence)
+    def _check_identity(self, before: dict[str, Shown], x: Observation) -> None:
+        there = [
+            [(r, frozenset(key.media_id for key in keys)) for r, keys in shown[x.deployment].values()]
+            for shown in (before, self._shown)
+        ]
+        check_identity(there[0], there[1], x)
+
+
+def _between(keys: Sequence[Key], first: Key, last: Key) -> tuple[Key, ...]:
+    return tuple(keys[bisect_left(keys, first) : bisect_right(keys, last)])
+
+
+def _event(registration: Registration, media: tuple[Key, ...]) -> Event:
+    r = registration
+    assert (r.first, r.last, r.media_count) == (media[0], media[-1], len(media))
+    return Event(r.deployment, r.label, r.count, media, r.confidence)
+
+
+def _successor(members: Iterable[Key], after: Shown) -> str | None:
+    """The living registration with the earliest member that is still there."""
+    holders = {key: id_ for id_, (_, keys) in after.items() for key in keys}
+    return next((holders[key] for key in members if key in holders), None)
 
 
 def check_identity(

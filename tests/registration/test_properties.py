@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings, strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from edge.registration import Engine, MemoryRecord, Observation, Options, Registration
 from tests.registration.build import living
+from tests.registration.machine import Promises, SqlitePromises
 from tests.registration.model import (
     Watched,
     can_still_change,
@@ -16,7 +16,7 @@ from tests.registration.model import (
     fresh,
     on_time_leaves_alone,
 )
-from tests.registration.strategies import DEPLOYMENTS, EXAMPLES, LABELS, images, observations, options
+from tests.registration.strategies import DEPLOYMENTS, EXAMPLES, images, observations, options
 
 ONE = DEPLOYMENTS[:1]
 # For the tests that try much for each example.
@@ -24,61 +24,15 @@ few = settings(max_examples=40 * EXAMPLES, deadline=None, suppress_health_check=
 calm = settings(max_examples=100 * EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-class Promises(RuleBasedStateMachine):
-    """Everything at once: arrivals, duplicates, corrections, watermarks, idle closes, restarts."""
-
-    @initialize(chosen=options)
-    def begin(self, chosen: Options) -> None:
-        """Start with nothing on record."""
-        self.watched = fresh(chosen, DEPLOYMENTS)
-
-    @rule(batch=st.lists(observations(), max_size=6))
-    def accept(self, batch: list[Observation]) -> None:
-        """A batch arrives, duplicates and empty images among it."""
-        self.watched.accept(batch)
-
-    @rule(deployment=st.sampled_from(DEPLOYMENTS), w=st.integers(0, 60))
-    def advance(self, deployment: str, w: int) -> None:
-        """A watermark rises, or tries to fall."""
-        self.watched.advance(deployment, w)
-
-    @rule(deployment=st.sampled_from(DEPLOYMENTS))
-    def close(self, deployment: str) -> None:
-        """A deployment has been quiet."""
-        self.watched.close(deployment)
-
-    @precondition(lambda self: self.watched.accepted)
-    @rule(data=st.data(), shift=st.integers(-9, 9), label=LABELS)
-    def shift(self, data: st.DataObject, shift: int, label: str | None) -> None:
-        """A clock was wrong or a person relabels: some images move, some vanish, some change."""
-        known = sorted(self.watched.accepted.values(), key=lambda o: (o.deployment, o.key))
-        chosen = data.draw(st.lists(st.sampled_from(known), min_size=1, max_size=4, unique=True))
-        moved = [replace(o, t=o.t + shift, label=label) for o in chosen]
-        self.watched.amend(chosen, moved[: data.draw(st.integers(0, len(moved)))])
-
-    @precondition(lambda self: self.watched.accepted)
-    @rule(data=st.data(), media=st.integers(61, 70))
-    def exchange(self, data: st.DataObject, media: int) -> None:
-        """One image takes another's place exactly."""
-        known = sorted(self.watched.accepted.values(), key=lambda o: (o.deployment, o.key))
-        old = data.draw(st.sampled_from(known))
-        self.watched.amend([old], [replace(old, media_id=f"m{media}")])
-
-    @invariant()
-    def ids_are_unique(self) -> None:
-        """No two living registrations share an id."""
-        if hasattr(self, "watched"):
-            ids = [r.id for r in self.watched.registrations()]
-            assert len(ids) == len(set(ids))
-
-
 TestPromises = Promises.TestCase
 TestPromises.settings = settings(
     max_examples=100 * EXAMPLES,
-    stateful_step_count=15,
+    stateful_step_count=52,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+TestSqlitePromises = SqlitePromises.TestCase
+TestSqlitePromises.settings = settings(TestPromises.settings, max_examples=10 * EXAMPLES)
 
 
 @calm

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given, settings, strategies as st
 
-from edge.registration import Change, Observation, Options
-from edge.registration.rebuild import rebuild
-from tests.registration.model import Watched, fresh
+from edge.registration import Observation, Options
+from tests.registration.model import fresh
 from tests.registration.strategies import DEPLOYMENTS, EXAMPLES, images, options
-
-
-def _switch(watched: Watched, chosen: Options) -> list[Change]:
-    """Rebuild everything under other settings, with every check of the engine's promises."""
-    watched.options = chosen
-    return watched._watch(
-        lambda _: [change for d in DEPLOYMENTS for change in rebuild(watched.record, chosen, d)], firmly=False
-    )
 
 
 @settings(max_examples=150 * EXAMPLES, deadline=None)
@@ -27,9 +18,9 @@ def test_record_is_what_the_new_settings_give_and_goes_on_from_there(
     watched = fresh(before, DEPLOYMENTS)
     watched.accept(first)
     watched.advance(DEPLOYMENTS[0], w)
-    _switch(watched, after)
+    watched.switch(after)
     watched.accept(second)
-    _switch(watched, before)
+    watched.switch(before)
 
 
 @settings(max_examples=60 * EXAMPLES, deadline=None)
@@ -38,7 +29,7 @@ def test_same_settings_change_nothing(chosen: Options, batch: list[Observation])
     """Rebuilding under the settings in force emits nothing."""
     watched = fresh(chosen, DEPLOYMENTS)
     watched.accept(batch)
-    assert _switch(watched, chosen) == []
+    assert watched.switch(chosen) == []
 
 
 def test_registration_that_goes_on_keeps_its_id() -> None:
@@ -46,11 +37,11 @@ def test_registration_that_goes_on_keeps_its_id() -> None:
     watched = fresh(Options(window=5, gap=10), DEPLOYMENTS)
     watched.accept([Observation("north", f"m{t}", t, "deer", 1, 500_000) for t in (0, 8)])
     (whole,) = watched.registrations()
-    changes = _switch(watched, Options(window=5, gap=5))
+    changes = watched.switch(Options(window=5, gap=5))
     assert [(c.kind, c.registration.id == whole.id) for c in changes] == [
         ("updated", True),
         ("opened", False),
     ]
-    changes = _switch(watched, Options(window=5, gap=10))
+    changes = watched.switch(Options(window=5, gap=10))
     assert [c.kind for c in changes] == ["updated", "retracted"]
     assert changes[1].registration.superseded_by == whole.id
