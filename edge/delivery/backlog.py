@@ -88,6 +88,8 @@ class Backlog:
         """The next row to send, which is in flight from here on; None when there is nothing to send now."""
         if self._release(now) or self._is_time_to_look(now):
             self.rewind()
+        elif self._exhausted and now - self._looked >= self._pace.idle:
+            self._exhausted = False  # another process may have put rows at the end, and wakes nobody
         while row := self._peek(now):
             self._page.popleft()
             if row.seq not in self._busy and not self._held(row.deployment, now):

@@ -55,6 +55,22 @@ def test_new_rows_are_seen_after_a_refresh() -> None:
     assert _all(backlog) == [2]
 
 
+@pytest.mark.parametrize("in_hand", ["nothing", "a row in flight", "a held deployment"])
+def test_rows_of_another_process_are_seen_without_a_refresh(in_hand: str) -> None:
+    """A correction beside the daemon wakes nobody; whatever is in hand, its rows go out within ``idle``."""
+    outbox, backlog = _filled("a")
+    row = _next(backlog)
+    if in_hand == "nothing":
+        backlog.taken(row, 0.0)
+        backlog.flush(0.0, force=True)
+    if in_hand == "a held deployment":
+        backlog.hold(row, "not_authorized", 0.0)
+    assert _all(backlog, 0.0) == []
+    outbox.append("a" if in_hand == "nothing" else "b", b"x")
+    assert _all(backlog, 4.0) == []
+    assert _all(backlog, 5.0) == [2]
+
+
 def test_answers_are_written_when_enough_or_old_enough() -> None:
     """Four rows or a second: whichever comes first."""
     outbox, backlog = _filled(*"aaaaa")
