@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from edge import __version__
-from edge.cli import config, demo, doctor, look, models, outbox, register, run, search, subscribe
+from edge.cli import config, correct, demo, doctor, look, models, outbox, register, run, search, subscribe
 from edge.cli.common import err
 from edge.errors import EdgeError
 
@@ -45,9 +45,11 @@ def _root(
 app.command("demo")(demo.demo_command)
 app.command("run")(run.run_command)
 app.command("status")(look.status_command)
-app.command("registrations")(look.registrations_command)
+app.add_typer(look.registrations_app, name="registrations")
 app.command("register")(register.register_command)
 app.command("media")(look.media_command)
+app.command("relabel")(correct.relabel_command)
+app.add_typer(correct.app, name="clock")
 app.command("outbox")(outbox.outbox_command)
 app.command("subscribe")(subscribe.subscribe_command)
 app.command("doctor")(doctor.doctor_command)

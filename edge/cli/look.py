@@ -28,6 +28,7 @@ from edge.cli.common import (
     write_json,
     zone_of,
 )
+from edge.cli.show import show_command
 from edge.delivery.messages import RegistrationMessage, timestamp
 from edge.errors import UsageError
 from edge.service.emit import message_of
@@ -37,7 +38,13 @@ from edge.store.queries import FileReport, Filter, files, registrations, scienti
 STATES = ("processed", "duplicate", "incomplete", "set_aside", "quarantined", "ignored", "attempted")
 
 
+registrations_app = typer.Typer(invoke_without_command=True)
+registrations_app.command("show")(show_command)
+
+
+@registrations_app.callback()
 def registrations_command(
+    context: typer.Context,
     *,
     config: ConfigOption = None,
     state: StateOption = None,
@@ -54,7 +61,11 @@ def registrations_command(
         edge registrations --state /var/lib/edge
 
         edge registrations --label Red_Deer --from 2026-05-04 --csv > deer.csv
+
+        edge registrations show 0b6e41c2
     """
+    if context.invoked_subcommand is not None:
+        return
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
     with reading(config, state) as (found, database):

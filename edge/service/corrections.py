@@ -41,7 +41,8 @@ class Corrected:
 
     def plus(self, other: Corrected) -> Corrected:
         """Of both."""
-        return Corrected(self.images + other.images, Counter(self.messages) + Counter(other.messages))
+        messages = Counter(self.messages) + Counter(other.messages)
+        return Corrected(self.images + other.images, dict(messages))
 
 
 @dataclass(frozen=True, slots=True)

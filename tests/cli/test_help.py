@@ -18,9 +18,8 @@ from tests.cli.conftest import Run
 def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command that does something, with the words that call it."""
     for name, command in getattr(group, "commands", {}).items():
-        if getattr(command, "commands", None):
-            yield from _commands(command, (*path, name))
-        else:
+        yield from _commands(command, (*path, name))
+        if not getattr(command, "commands", None) or command.invoke_without_command:
             yield (*path, name), command
 
 
