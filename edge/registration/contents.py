@@ -11,10 +11,11 @@ cut off a registration whose largest count isn't in sight), the record is asked.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 from edge.registration.rules import label_of
-from edge.registration.stretch import Part, Stretch
+from edge.registration.stretch import Marked, Part, Stretch
 from edge.registration.types import Key, Observation, Options, Record, Registration
 from edge.registration.votes import Sums
 
@@ -53,36 +54,50 @@ class Contents:
 
     def of(self, part: Part) -> Content:
         """What one part contains."""
+        sums = self._whole() if self._is_one() else self._pieced(part)
+        label = label_of(sums, part.members[0].mark.label, self._options)
+        return Content(label, self._count(part), part.first, part.last, sums)
+
+    def _is_one(self) -> bool:
+        """Whether one registration goes on as one, by far the most frequent case."""
+        return len(self._stretch.olds) == len(self._stretch.parts) == 1
+
+    def _whole(self) -> Sums:
+        """Sums of the one part: the registration's, and the observation that came or went."""
+        old, x = Sums.of_registration(self._stretch.olds[0]), Sums.of([self._x])
+        return old.plus(x) if self._added else old.minus(x)
+
+    def _pieced(self, part: Part) -> Sums:
+        """Sums of one of several parts: its members here, and what it has out there."""
         sums = Sums.of(member.observation for member in part.members)
         if self._left is not None and part is self._stretch.parts[0]:
             sums = sums.plus(self._left)
         if self._right is not None and part is self._stretch.parts[-1]:
             sums = sums.plus(self._right)
-        label = label_of(sums, part.members[0].mark.label, self._options)
-        return Content(label, self._count(part), part.first, part.last, sums)
+        return sums
 
     def _beyond(self) -> tuple[Sums | None, Sums | None]:
         """Sums of the members before the stretch and after it that belong to its first and last part."""
         members, parts, olds = self._stretch.members, self._stretch.parts, self._stretch.olds
-        if not members:
+        if not members or self._is_one():
             return None, None
         first, last = members[0].observation, members[-1].observation
         left = parts[0].first < first.key
         right = parts[-1].last > last.key
         if not (left and right and olds[0] is olds[-1]):
             return self._rest(olds[0]) if left else None, self._rest(olds[-1]) if right else None
-        rest = self._rest(olds[0])
-        if len(parts) == 1:
-            return rest, None
         tally = self._record.tally(first.deployment, olds[0].first, first.key)
         before = Sums.of_tally(tally).minus(Sums.of([first]))
-        return before, rest.minus(before)
+        return before, self._rest(olds[0]).minus(before)
 
     def _rest(self, old: Registration) -> Sums:
         """Sums of an old registration's members that lie outside the stretch."""
-        inside = [m.observation for m in self._stretch.members if old.first <= m.observation.key <= old.last]
+        members = self._stretch.members
+        begin = bisect_left(members, old.first, key=_key)
+        end = bisect_right(members, old.last, key=_key)
+        inside = [member.observation for member in members[begin:end]]
         if self._added:
-            inside = [observation for observation in inside if observation.key != self._x.key]
+            inside = [observation for observation in inside if observation != self._x]
         elif old.first <= self._x.key <= old.last:
             inside.append(self._x)
         return Sums.of_registration(old).minus(Sums.of(inside))
@@ -119,3 +134,7 @@ class Contents:
             edges += self._record.observations(deployment, end, end)
         counts = [observation.count for observation in edges if part.holds(observation.key)]
         return max(*counts, self._record.max_count(deployment, start + 1, end - 1))
+
+
+def _key(member: Marked) -> Key:
+    return member.observation.key

@@ -20,14 +20,14 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from edge.registration.rules import breaks
-from edge.registration.smoothing import Mark, marks
+from edge.registration.smoothing import Mark, compared_marks
 from edge.registration.types import Key, Observation, Options, Record, Registration
 
 
 class Marked(NamedTuple):
     """An observation with what it is compared by.
 
-    Parts of the mark that aren't compared under the options in force can be another member's.
+    Parts of the mark that aren't compared under the options in force mean nothing.
     """
 
     observation: Observation
@@ -74,8 +74,8 @@ def look(record: Record, options: Options, x: Observation) -> Stretch:
     Reads the record within 2W of it, and further only under ``registration_start`` while breaks move.
     """
     before, zone, after = _zone(record, options, x)
-    around = [o for o in (before, *(m.observation for m in zone), after) if o is not None]
-    keys = [x.key, *(o.key for o in around)]
+    ends = [m.observation for m in (*zone[:1], *zone[-1:])]
+    keys = [x.key, *(o.key for o in (before, *ends, after) if o is not None)]
     olds = record.registrations(x.deployment, min(keys), max(keys))
     members = zone
     if before is not None:
@@ -97,14 +97,15 @@ def _zone(
     if options.method == "simple":
         zone = [o for o in record.observations(deployment, x.t, x.t) if o.key == x.key]
         before, after = record.before(deployment, x.key), record.after(deployment, x.key)
-        return before, list(map(Marked, zone, marks(zone, options))), after
+        return before, list(map(Marked, zone, compared_marks(zone, options))), after
     context = record.observations(deployment, x.t - 2 * near, x.t + 2 * near)
     start = bisect_left(context, x.t - near, key=attrgetter("t"))
     end = bisect_left(context, x.t + near + 1, key=attrgetter("t"))
     first, last = (context[start].key, context[end - 1].key) if start < end else (x.key, x.key)
     before = context[start - 1] if start else record.before(deployment, first)
     after = context[end] if end < len(context) else record.after(deployment, last)
-    return before, list(map(Marked, context, marks(context, options)))[start:end], after
+    marked = compared_marks(context, options)
+    return before, list(map(Marked, context[start:end], marked[start:end])), after
 
 
 def _mark_from(registration: Registration, member: Observation) -> Marked:

@@ -42,8 +42,9 @@ def prove(machine: type[Promises], first_seed: int, examples: int, steps: int) -
 def _say(machine: type[Promises], steps: int, when: str) -> None:
     lengths = machine.lengths
     enough = sum(length >= steps for length in lengths)
+    short = len(lengths) - enough
     print(  # noqa: T201 - what it is for
-        f"{machine.__name__}: {enough:,} examples of at least {steps} steps, {len(lengths) - enough:,} shorter, "
+        f"{machine.__name__}: {enough:,} examples of at least {steps} steps, {short:,} shorter, "
         f"{sum(lengths):,} steps in all, no counterexample ({when})",
         flush=True,
     )
