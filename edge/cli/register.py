@@ -6,7 +6,7 @@ import csv
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TextIO, get_args
@@ -220,7 +220,7 @@ def _options(  # noqa: PLR0917 - one for each option that says how to group
     *,
     per_label: bool,
 ) -> tuple[Options, bool]:
-    """The rules' options, and whether labels are followed on their own; the dialect gives what isn't stated."""
+    """The rules' options, and whether each label is followed on its own; the dialect fills the gaps."""
     base = OURS if named is None else dialect(_one_of(named, DIALECTS, "--dialect"))
     options = Options(
         method=base.method if method is None else _one_of(method, get_args(Method), "--method"),
@@ -315,10 +315,13 @@ def _output(path: Path | None) -> Iterator[TextIO]:
         with part.open("w", encoding="utf-8", newline="") as file:
             yield file
         part.replace(path)
+    except BrokenPipeError:
+        raise  # of standard output, while this file is open
     except OSError as error:
         raise InterchangeError("can't be written", subject=str(path), hint=error.strerror or "") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # where its folder couldn't be made there is nothing to take away
+            part.unlink(missing_ok=True)
 
 
 def _watched(rows: Iterable[Row]) -> Iterator[Row]:

@@ -109,7 +109,8 @@ def lines_of(file: TextIO, name: str) -> Iterator[str]:
         InterchangeError: it can't be read, or isn't UTF-8.
     """
     try:
-        yield from file
+        for line in file:  # noqa: UP028 - `yield from` would close the file together with this generator
+            yield line
     except UnicodeDecodeError as error:
         raise InterchangeError(
             "not UTF-8 text", subject=name, hint=f"save it as UTF-8; {error.reason} at byte {error.start}"

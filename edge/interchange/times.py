@@ -40,6 +40,7 @@ class Style:
         seconds: whether seconds are written.
         digits: of the second's fraction, 0 to 3.
         zone: whether times carry an offset.
+        exact: whether seconds and milliseconds are written wherever they aren't 0, whatever the style.
         format: a strftime format instead of all these, where the caller named one.
     """
 
@@ -48,6 +49,7 @@ class Style:
     seconds: bool = True
     digits: int = 0
     zone: bool = True
+    exact: bool = True
     format: str = ""
 
     def write(self, t: int, zone: tzinfo) -> str:
@@ -57,10 +59,11 @@ class Style:
             return local.strftime(self.format)
         text = f"{local.year:04}{self.date}{local.month:02}{self.date}{local.day:02}{self.joint}"
         text += f"{local.hour:02}:{local.minute:02}"
-        if self.seconds:
+        digits = 3 if self.exact and t % 1000 else self.digits
+        if self.seconds or digits or (self.exact and local.second):
             text += f":{local.second:02}"
-        if self.digits:
-            text += f".{local.microsecond // 1000:03}"[: self.digits + 1]
+        if digits:
+            text += f".{local.microsecond // 1000:03}"[: digits + 1]
         return text + (_offset(local) if self.zone else "")
 
 

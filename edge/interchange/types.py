@@ -61,7 +61,7 @@ class BadValue(ValueError):  # noqa: N818 - it never leaves the readers; a Rejec
     def __init__(self, column: str, value: object, expected: str) -> None:
         super().__init__(expected)
         self.column = column
-        self.value = str(value)[:80]
+        self.value = str(value)[:80].encode(errors="backslashreplace").decode()
         self.expected = expected
 
     def at(self, where: str) -> Reject:

@@ -30,7 +30,7 @@ CAMTRAP_DP_COLUMNS = (
 """All columns of Camtrap DP 1.0's table of observations, in its order."""
 
 _PPM = 1_000_000
-_ZONED = Style(date="-", joint="T", seconds=True, digits=0, zone=True)
+_WHOLE_SECONDS = Style(exact=False)
 
 
 def write_csv(registrations: Iterable[Registration], out: TextIO, clock: Clock) -> None:
@@ -81,8 +81,8 @@ def write_camtrap_dp(
                 "observationID": r.id,
                 "deploymentID": r.deployment,
                 "eventID": r.id,
-                "eventStart": _ZONED.write(r.start, clock.zone),
-                "eventEnd": _ZONED.write(r.end, clock.zone),
+                "eventStart": _WHOLE_SECONDS.write(r.start, clock.zone),
+                "eventEnd": _WHOLE_SECONDS.write(r.end, clock.zone),
                 "observationLevel": "event",
                 "observationType": "animal",
                 "scientificName": name,
