@@ -122,8 +122,7 @@ class Site:
         return self.folder / "daemon.log"
 
     def _command(self, *arguments: str) -> list[str]:
-        command, *rest = arguments
-        return [sys.executable, "-m", "edge", command, "--config", str(self.config), *rest]
+        return [sys.executable, "-m", "edge", *arguments, "--config", str(self.config)]
 
 
 def wait_for(condition: Callable[[], bool], timeout: float = PATIENCE) -> None:
