@@ -13,6 +13,7 @@ from pathlib import Path
 
 QUICK: dict[str, tuple[str, ...]] = {
     "registration": ("--quick",),
+    "scores": ("--quick",),
     "intake": ("--files", "20000"),
     "vision": (),
     "trap_images": (),
