@@ -1,8 +1,8 @@
 """How fast registrations are formed, in a batch and as a stream.
 
-``python -m benchmarks.registration`` takes about a minute; ``--quick`` uses a tenth of the data. Ratios are
-paired: both sides are timed in turns, and the median of the turns' ratios is printed, so that a
-machine's ups and downs hit both alike.
+``python -m benchmarks.registration`` takes about six minutes, most of them for one session of 20,000 images
+in half an hour; ``--quick`` uses a tenth of the data. Ratios are paired: both sides are timed in turns, and
+the median of the turns' ratios is printed, so that a machine's ups and downs hit both alike.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import gc
 import random
 import statistics
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -23,7 +24,7 @@ LABELS = ("roe deer", "red deer", "fox", "wild boar", None)
 BOTH: frozenset[SplitOn] = frozenset({"label", "count"})
 
 
-def visits(number: int, seed: int = 1) -> list[Observation]:
+def visits(number: int, seed: int = 1, deployment: str = "d") -> list[Observation]:
     """Bursts of a few images, minutes to hours apart; one in ten labels is wrong."""
     rng = random.Random(seed)
     t, found = 0, []
@@ -34,7 +35,9 @@ def visits(number: int, seed: int = 1) -> list[Observation]:
             label = rng.choice(LABELS)
         t += rng.randrange(SECOND, 20 * SECOND)
         shown = rng.choice(LABELS) if rng.random() < 0.1 else label
-        found.append(Observation("d", f"m{n:08}", t, shown, rng.randint(1, 3), rng.randrange(1_000_000)))
+        found.append(
+            Observation(deployment, f"m{n:08}", t, shown, rng.randint(1, 3), rng.randrange(1_000_000))
+        )
     return found
 
 
@@ -145,12 +148,16 @@ def late(observations: Sequence[Observation], number: int) -> list[Observation]:
     return [Observation("d", f"late{n}", rng.randrange(last), "fox", 1, 900_000) for n in range(number)]
 
 
-def batch(number: int) -> None:
-    """Observations a second through the batch rules."""
-    observations = visits(number)
+def batch(number: int, deployments: int = 100) -> None:
+    """Observations a second through the batch rules, on one core."""
+    each = number // deployments
+    observations = [o for d in range(deployments) for o in visits(each, seed=d, deployment=f"d{d:03}")]
     for name, options in (("label", Options()), ("label+count", Options(split_on=BOTH))):
         taken = min(seconds(partial(register, observations, options)) for _ in range(2))
-        print(f"batch, {name:12} {number:>9,} observations  {number / taken:>9,.0f} /s")
+        print(
+            f"batch, {name:12} {len(observations):>9,} observations of {deployments} deployments  "
+            f"{len(observations) / taken:>9,.0f} /s"
+        )
 
 
 def against_the_literal() -> None:
@@ -180,6 +187,47 @@ def sessions(sizes: Sequence[int], every: int) -> None:
     print_stream("late image, session of", histories, [late(h, 100) for h in histories])
 
 
+def dense(sizes: Sequence[int], every: int) -> None:
+    """What one image costs in a session where all images lie within one window, and what is held.
+
+    The work is linear in the images within 2W, so time by their number should stay the same.
+    """
+    options, count = Options(), 20
+    first = 0.0
+    for size in sizes:
+        history = session(size, every)
+        gc.collect()
+        tracemalloc.start()
+        record = preloaded(history, options)
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        (times,) = stream([(record, after(history, count, every))], options)
+        (tardies,) = stream([(record, late(history, count))], options)
+        on_time, tardy = statistics.median(times), statistics.median(tardies)
+        each = on_time / size
+        first = first or each
+        print(
+            f"dense session of {size:>6,} images in {size * every / 60 / SECOND:4.1f} min, "
+            f"next {on_time / 1000:5.2f} ms, late {tardy / 1000:5.2f} ms, "
+            f"{each:4.2f} us for each image near, ratio {each / first:4.2f}; "
+            f"record beside the observations {held / 1e6:3.1f} MB"
+        )
+
+
+def whole_dense_session(number: int, every: int) -> None:
+    """A session of that many images in 30 minutes, all of it, in order, one image at a time."""
+    record = MemoryRecord()
+    engine, images = Engine(Options(), record), session(number, every)
+    taken = seconds(lambda: [engine.accept([image]) for image in images])
+    (registration,) = record.open_registrations("d")
+    assert registration.media_count == number
+    lasts = number * every / SECOND
+    print(
+        f"dense session of {number:>6,} images in {lasts / 60:4.1f} min, every one in order  {taken:6.1f} s, "
+        f"{1e3 * taken / number:5.2f} ms each; the camera takes {lasts:,.0f} s"
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="benchmarks.registration", description=__doc__.splitlines()[0])
@@ -189,6 +237,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     against_the_literal()
     streaming([1_000, 100_000 // scale, 1_000_000 // scale])
     sessions([2_000, 20_000], 10 * SECOND)
+    dense([1_250, 2_500, 5_000, 10_000, 20_000], 90)
+    whole_dense_session(20_000 // scale, 90 * scale)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pickle
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
@@ -75,6 +76,17 @@ class Promises(RuleBasedStateMachine):
         for since, label, count in images:
             t += since
             batch.append(self._image(deployment, t, label, count))
+        self._accept(batch)
+
+    @precondition(lambda self: len(self.watched.accepted) < MOST)
+    @rule(deployment=WHERE, number=st.integers(10, 30), seed=SEEDS)
+    def stay(self, deployment: str, number: int, seed: int) -> None:
+        """One animal stays for far longer than the window; few images show more than it."""
+        rng, t, batch = random.Random(seed), self._newest(deployment), []
+        step, label = rng.randint(1, 3), rng.choice(["deer", "fox"])
+        for _ in range(number):
+            t += rng.randint(1, step)
+            batch.append(self._image(deployment, t, label, rng.choice([1] * 12 + [2, 3])))
         self._accept(batch)
 
     @rule(deployment=WHERE, behind=st.integers(10, 300), label=LABELS, count=st.integers(1, 3))
@@ -177,10 +189,12 @@ class Promises(RuleBasedStateMachine):
         record = MemoryRecord()
         for call in self.calls:
             call(record)
-        again = [r for deployment in self.watched.deployments for r in living(record, deployment)]
-        assert list(map(_apart_from_history, again)) == list(
-            map(_apart_from_history, self.watched.registrations())
-        )
+        for deployment in DEPLOYMENTS:
+            again, here = living(record, deployment), living(self.watched.record, deployment)
+            assert list(map(_apart_from_history, again)) == list(map(_apart_from_history, here))
+            again.sort(key=attrgetter("opened"))
+            here.sort(key=attrgetter("opened"))
+            assert [r.id for r in again] == [r.id for r in here]
 
     def _call(self, call: Callable[[Engine], object]) -> None:
         """Take note of a call, to make it again in the end on an engine that was just restarted."""

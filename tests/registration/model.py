@@ -11,6 +11,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import chain, count
 
 from edge.registration import (
     Change,
@@ -55,6 +56,7 @@ class Watched:
         self.accepted: dict[tuple[str, str], Observation] = {}
         self.table: dict[str, Registration] = {}
         self.revisions: dict[str, int] = {}
+        self.openings: dict[str, int] = {}
         self.firmly_closed: set[str] = set()
         self._engine = Engine(options, record)
         self._shown: dict[str, Shown] = {deployment: {} for deployment in self.deployments}
@@ -77,7 +79,7 @@ class Watched:
             registration = change.registration
             assert registration.deployment in late or registration.id not in firm
         if len(new) == 1:
-            self._check_identity(before, new[0])
+            self._check_identity(before, new[0].deployment, new[0])
         return changes
 
     def amend(self, removed: Sequence[Observation], added: Sequence[Observation]) -> list[Change]:
@@ -89,7 +91,7 @@ class Watched:
         changes = self._watch(lambda engine: engine.amend(removed, added))
         self._forget_unsettled()
         if len(removed) == 1 and not new:
-            self._check_identity(before, removed[0])
+            self._check_identity(before, removed[0].deployment, removed[0])
         return changes
 
     def advance(self, deployment: str, watermark: int) -> list[Change]:
@@ -112,13 +114,15 @@ class Watched:
 
     def switch(self, options: Options) -> list[Change]:
         """Change the settings, rebuild every deployment, and check everything."""
-        self.options = options
+        self.options, before = options, self._shown
         self._stale.update(self.deployments)
         self.resume()
         changes = self._watch(
             lambda _: [c for d in self.deployments for c in rebuild(self.record, options, d)]
         )
         self._forget_unsettled()
+        for deployment in self.deployments:
+            self._check_identity(before, deployment, None)
         return changes
 
     def registrations(self) -> list[Registration]:
@@ -182,7 +186,7 @@ class Watched:
             assert self.record.observations(deployment, EVER[0].t, EVER[1].t) == ordered
             keys = [o.key for o in ordered]
             shown = {r.id: (r, _between(keys, r.first, r.last)) for r in alive}
-            assert len(shown) == len(alive)
+            assert len(shown) == len(alive) == len({r.opened for r in alive})
             self._check_rules(deployment, ordered, shown)
             self._check_log(changes, before, shown)
         assert [r for r, _ in shown.values()] == alive
@@ -207,6 +211,7 @@ class Watched:
             old = self.table.get(now.id)
             assert now.revision == self.revisions.get(now.id, 0) + 1
             self.revisions[now.id] = now.revision
+            assert self.openings.setdefault(now.id, now.opened) == now.opened
             if change.kind == "retracted":
                 assert old is not None
                 assert now == replace(old, revision=now.revision, superseded_by=now.superseded_by)
@@ -262,12 +267,8 @@ class Watched:
         """Corrections and other settings may unsettle what the watermark had closed."""
         self.firmly_closed &= {id_ for deployment in self.deployments for id_ in self._settled(deployment)}
 
-    def _check_identity(self, before: dict[str, Shown], x: Observation) -> None:
-        there = [
-            [(r, frozenset(key.media_id for key in keys)) for r, keys in shown[x.deployment].values()]
-            for shown in (before, self._shown)
-        ]
-        check_identity(there[0], there[1], x)
+    def _check_identity(self, before: dict[str, Shown], deployment: str, x: Observation | None) -> None:
+        check_identity(list(before[deployment].values()), list(self._shown[deployment].values()), x)
 
 
 def _between(keys: Sequence[Key], first: Key, last: Key) -> tuple[Key, ...]:
@@ -287,35 +288,40 @@ def _successor(members: Iterable[Key], after: Shown) -> str | None:
 
 
 def check_identity(
-    before: Sequence[tuple[Registration, frozenset[str]]],
-    after: Sequence[tuple[Registration, frozenset[str]]],
-    x: Observation,
+    before: Sequence[tuple[Registration, Sequence[Key]]],
+    after: Sequence[tuple[Registration, Sequence[Key]]],
+    x: Observation | None,
 ) -> None:
-    """Who is who after one image came or went, worked out from nothing but members.
+    """Who is who after one image came or went, or other settings: worked out from nothing but members.
 
     Args:
-        before: living registrations of its deployment with their media, in order.
+        before: living registrations of its deployment with their members, in order.
         after: the same afterwards.
-        x: the image.
+        x: the image; None where no image came or went.
     """
+    arriving = None if x is None else x.key
     claims: dict[str, list[Registration]] = {r.id: [] for r, _ in after}
     for old, members in before:
-        heir = next((new.id for new, now in after if now & (members - {x.media_id})), None)
+        left = {key for key in members if key != arriving}
+        heir = next((new.id for new, now in after if not left.isdisjoint(now)), None)
         if heir is not None:
             claims[heir].append(old)
-    living_before = {old.id for old, _ in before}
-    for new, media in after:
-        claimants = claims[new.id]
-        if claimants:
-            assert new.id == min(claimants, key=lambda r: r.opened).id
-        else:
-            assert new.id not in living_before
-            openers = {registration_id(new.deployment, m) for m in media}
-            arriving = registration_id(new.deployment, x.media_id)
-            free = openers - living_before
-            assert new.id in free or not free
-            if x.media_id in media and arriving not in living_before:
-                assert new.id == arriving
+    taken = {old.id for old, _ in before}
+    for new, now in after:
+        heir_of = min(claims[new.id], key=lambda r: r.opened, default=None)
+        expected = _new_id(new.deployment, now, arriving, taken) if heir_of is None else heir_of.id
+        assert new.id == expected
+        taken.add(new.id)
+
+
+def _new_id(deployment: str, members: Sequence[Key], arriving: Key | None, taken: set[str]) -> str:
+    """The id of a registration that is nobody's heir: the first that is free."""
+    openers = sorted(members, key=lambda key: key != arriving)
+    ids = chain(
+        (registration_id(deployment, key.media_id) for key in openers),
+        (registration_id(deployment, members[0].media_id, ordinal) for ordinal in count(2)),
+    )
+    return next(id_ for id_ in ids if id_ not in taken)
 
 
 def on_time_leaves_alone(watched: Watched, deployment: str, images: Sequence[Observation]) -> None:

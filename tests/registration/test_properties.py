@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from edge.registration import Engine, MemoryRecord, Observation, Options, Registration
+from edge.registration import Engine, Key, MemoryRecord, Observation, Options, Registration
 from tests.registration.build import living
 from tests.registration.machine import Promises, SqlitePromises
 from tests.registration.model import (
@@ -155,7 +155,5 @@ def _follows_at_the_watermark(watched: Watched, end: int, w: int) -> bool:
     return counts and min((o.t for o in watched.accepted.values() if o.t > end), default=None) == w
 
 
-def _with_media(watched: Watched) -> list[tuple[Registration, frozenset[str]]]:
-    return [
-        (r, frozenset(key.media_id for key in watched.members_on_record(r))) for r in watched.registrations()
-    ]
+def _with_media(watched: Watched) -> list[tuple[Registration, tuple[Key, ...]]]:
+    return [(r, watched.members_on_record(r)) for r in watched.registrations()]
