@@ -28,6 +28,7 @@ from edge.cli.common import (
     write_json,
     zone_of,
 )
+from edge.cli.plot import plot_command
 from edge.cli.show import show_command
 from edge.delivery.messages import RegistrationMessage, timestamp
 from edge.errors import UsageError
@@ -40,6 +41,7 @@ STATES = ("processed", "duplicate", "incomplete", "set_aside", "quarantined", "i
 
 registrations_app = typer.Typer(invoke_without_command=True)
 registrations_app.command("show")(show_command)
+registrations_app.command("plot")(plot_command)
 
 
 @registrations_app.callback()
