@@ -94,9 +94,10 @@ def write_camtrap_dp(
 
 
 def write_changes(changes: Iterable[Change], out: TextIO, clock: Clock) -> None:
-    """The change log: one JSON object a line, the registration whole in each."""
+    """The change log: one JSON object a line, the registration whole in each, given out at once."""
     for change in changes:
         _line({"change": change.kind, **_facts(change.registration, clock), **_standing(change)}, out)
+        out.flush()  # who follows a growing input wants each change when it happens
 
 
 def write(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -111,6 +112,47 @@ def test_change_log(run: Run, table: Path) -> None:
     early = run("register", table, "--stream", "--lateness", "0").out.splitlines()
     assert [json.loads(line)["change"] for line in early][-2:] == ["closed", "closed"]
     assert [json.loads(line)["change"] for line in early].index("closed") < len(early) - 1
+
+
+def test_changes_come_while_rows_do(table: Path) -> None:
+    """A reader of a growing input sees each change before the input ends."""
+    command = [sys.executable, "-m", "edge", "register", "-", "--stream"]
+    head, first, *_ = table.read_text().splitlines(keepends=True)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        running.stdin.write(head + first)
+        running.stdin.flush()
+        assert json.loads(running.stdout.readline())["change"] == "opened"
+        running.stdin.close()
+        assert json.loads(running.stdout.readline())["change"] == "closed"
+    assert running.returncode == 0
+
+
+def test_mapped_columns_and_own_times(run: Run, tmp_path: Path) -> None:
+    """Columns and times of one's own making; the deployment from two folders of the path."""
+    path = tmp_path / "own.csv"
+    path.write_text(
+        "bild;wann;tier\nnord/k1/a.jpg;04.05.2026 18:00;Reh\nnord/k2/b.jpg;04.05.2026 18:05;Reh\n"
+    )
+    options = ["--map", "media=bild,time=wann,label=tier", "--time-format", "%d.%m.%Y %H:%M"]
+    found = rows_of(run("register", path, *options, "--deployment-depth", "2").out)
+    assert [(r["deployment"], r["start"]) for r in found] == [
+        ("nord/k1", "04.05.2026 18:00"),
+        ("nord/k2", "04.05.2026 18:05"),
+    ]
+    assert {r["deployment"] for r in rows_of(run("register", path, *options, "-d", "nord").out)} == {"nord"}
+
+
+def test_submission(run: Run, table: Path, tmp_path: Path) -> None:
+    """The task's table: its columns, counts up to 5, times as they came; an existing file is replaced."""
+    (tmp_path / "out.csv").write_text("old")
+    assert run("register", table, "--format", "submission", "--out", tmp_path / "out.csv").code == 0
+    assert (tmp_path / "out.csv").read_text().splitlines() == [
+        "name_folder,class,date_registration_start,date_registration_end,count",
+        "ridge,Red_Fox,2026-05-04 18:00:00,2026-05-04 18:10:00,5",
+        "ridge,Red_Deer,2026-05-04 20:00:00,2026-05-04 20:00:00,1",
+    ]
 
 
 def test_label_set_gives_scientific_names(run: Run, table: Path, tmp_path: Path) -> None:
