@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from hypothesis import given, strategies as st
 
 from edge.interchange import Dialect, Sighting, dialect
 from edge.interchange.dialects import DIALECTS, Name
@@ -114,3 +115,50 @@ def test_labels_are_never_smoothed(tool: Name) -> None:
         found.update(registration.votes)
         assert registration.label in {*registration.votes, UNIDENTIFIED}
     assert found == {"deer": 5, "fox": 1}
+
+
+# The published rules once more, each as a plain walk, to be compared on any table.
+
+
+def starts(tool: Name, times: list[int], gap: int) -> list[int]:
+    """When events start, of one animal's sorted, distinct times at one station."""
+    found: list[int] = []
+    for place, t in enumerate(times):
+        if tool == "camtrapr":
+            opens = not found or t - found[-1] >= gap
+        elif tool == "mbaza":
+            opens = not found or t > found[-1] + gap
+        else:
+            opens = not found or t - times[place - 1] > gap
+        if opens:
+            found.append(t)
+    return found
+
+
+TABLES = st.lists(
+    st.tuples(st.sampled_from(["s1", "s2"]), st.integers(0, 30), st.sampled_from(["deer", "fox"])),
+    unique_by=lambda visit: visit[:2],
+    min_size=1,
+    max_size=30,
+)
+
+
+@given(st.sampled_from(DIALECTS), TABLES, st.integers(1, 6))
+def test_any_table(tool: Name, visits: list[tuple[str, int, str]], gap: int) -> None:
+    """On any table events start where the tool's rule lets them start."""
+    way = dialect(tool)
+    rows = [
+        Sighting("", station, f"{n}.jpg", minute * MINUTE, label, 1, 0)
+        for n, (station, minute, label) in enumerate(visits)
+    ]
+    found = batch(rows, Job(way.options(gap * MINUTE), per_label=way.per_label))
+    groups: dict[tuple[str, str], list[int]] = {}
+    for station, minute, label in sorted(visits):
+        groups.setdefault((station, label if way.per_label else ""), []).append(minute * MINUTE)
+    expected = [
+        (station, label, start)
+        for (station, label), times in groups.items()
+        for start in starts(tool, times, gap * MINUTE)
+    ]
+    seen = [(r.deployment, r.label if way.per_label else "", r.start) for r in found]
+    assert sorted(seen) == sorted(expected)
