@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults format tools clean export-check
+.PHONY: help demo test check bench faults prove format tools clean export-check
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,10 @@ bench: $(VENV)/.dev tools  ## paired measurements, each printing a ratio
 
 faults: $(VENV)/.dev tools  ## the long ones: kills, full queues, frozen brokers
 	$(BIN)/python -m pytest -m faults --timeout 1800
+
+prove: $(VENV)/.dev  ## the registration engine's promises, 20,000 random histories of 50 steps and more (half an hour)
+	$(BIN)/python -m tests.registration.prove
+	$(BIN)/python -m tests.registration.prove --sqlite --examples 1000 --seed 1000000
 
 export-check: $(EXPORT)/.export  ## rebuild the starter bundle (needs torch and npm) and compare it with the one here
 	$(EXPORT)/bin/python -m pytest -m export tests/export

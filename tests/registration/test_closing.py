@@ -49,6 +49,14 @@ def test_gap_to_the_following_is_enough() -> None:
     assert closed_at(Options(), HALF_HOUR + 1, *images) == [True, False]
 
 
+def test_exactly_the_gap_to_the_following_is_not_enough() -> None:
+    """A following image exactly the gap away could still join, so it has to be settled."""
+    images = (0, "deer"), (30, "fox")
+    assert closed_at(Options(), HALF_HOUR + 1, *images) == [False, False]
+    assert closed_at(Options(), 2 * HALF_HOUR - 1, *images) == [False, False]
+    assert closed_at(Options(), 2 * HALF_HOUR, *images) == [True, False]
+
+
 def test_own_labels_settle_at_once() -> None:
     """Under ``simple`` an image of another label closes what was before, once the watermark is past it."""
     options = Options(method="simple")

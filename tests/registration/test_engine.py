@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.registration import Engine, Key, MemoryRecord, Options
+from edge.registration import Engine, Key, MemoryRecord, Options, register
 from edge.registration.ids import registration_id
 from tests.registration.build import DEPLOYMENT, MINUTE, at, kinds, living, seen, text
 
@@ -139,6 +139,30 @@ def test_tail_with_the_largest_count_turns_into_another() -> None:
     engine.accept([at(100.1 + n / 100, "fox") for n in range(9)])
     deer = living(record)[0]
     assert (deer.label, deer.count, deer.end) == ("deer", 3, 98 * MINUTE)
+
+
+def test_tail_cut_off_leaves_the_count_from_before_the_start() -> None:
+    """What was counted less than W before a long registration's start stays in its count."""
+    options = Options(gap=5 * MINUTE)
+    record, start = MemoryRecord(), 100 * MINUTE
+    before = seen(start - options.window + 1, count=5)
+    session = [seen(start + n * 4 * MINUTE, count=9 if n >= 49 else 1) for n in range(51)]
+    foxes = [seen(session[-1].t + n, "fox") for n in range(1, 41)]
+    engine = Engine(options, record)
+    engine.accept([before, *session])
+    assert [r.count for r in living(record)] == [5, 9]
+    engine.accept(foxes)
+    assert text(living(record)) == text(register([before, *session, *foxes], options))
+    assert [(r.label, r.count) for r in living(record)][:2] == [("deer", 5), ("deer", 5)]
+
+
+def test_end_cut_off_leaves_the_count_of_the_second_image() -> None:
+    """Under ``simple`` a part out of sight keeps the largest count of all its images, wherever it is."""
+    record = MemoryRecord()
+    engine = Engine(SIMPLE, record)
+    engine.accept([seen(t, count=count) for t, count in enumerate((1, 7, 1, 1, 1, 9))])
+    engine.accept([seen(3, "fox", media="z")])
+    assert [(r.label, r.count) for r in living(record)] == [("deer", 7), ("fox", 1), ("deer", 9)]
 
 
 def test_chain_of_successors_is_resolved() -> None:

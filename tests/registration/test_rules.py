@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from edge.registration import Key, Method, Options, SplitOn, register
+from edge.registration.ids import registration_id
 from tests.registration.build import MINUTE, at, every_way, seen, streamed, text
 from tests.registration.literal import events
 
@@ -236,19 +239,32 @@ def test_the_first_of_a_media_counts() -> None:
     assert (registration.label, registration.media_count) == ("deer", 1)
 
 
+def test_batch_ids_and_openings_follow_the_order() -> None:
+    """A batch names each registration after its first image and numbers a deployment's from 1."""
+    images = [
+        seen(t, media=media, deployment=deployment)
+        for t, media, deployment in [(0, "a", "x"), (1, "b", "x"), (10**9, "c", "x"), (5, "d", "y")]
+    ]
+    assert [(r.id, r.opened) for r in register(images, Options())] == [
+        (registration_id("x", "a"), 1),
+        (registration_id("x", "c"), 2),
+        (registration_id("y", "d"), 1),
+    ]
+
+
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "reason"),
     [
-        {"window": 0},
-        {"gap": -1},
-        {"method": "other"},
-        {"compared_to": "x"},
-        {"split_on": frozenset({"size"})},
+        ({"window": 0}, "window is at least 1 ms and gap at least 0, not 0 and 1800000"),
+        ({"gap": -1}, "window is at least 1 ms and gap at least 0, not 1800000 and -1"),
+        ({"method": "other"}, "method is one of ('windowed', 'simple'), not 'other'"),
+        ({"compared_to": "x"}, "compared_to is one of ('last_image', 'registration_start'), not 'x'"),
+        ({"split_on": frozenset({"size"})}, "split_on holds some of ('label', 'count'), not ['size']"),
     ],
 )
-def test_options_refuse_what_cannot_be_meant(wrong: dict[str, object]) -> None:
-    """Options that no rule covers are refused with a reason."""
-    with pytest.raises(ValueError, match=r"window|gap|method|compared_to|split_on"):
+def test_options_refuse_what_cannot_be_meant(wrong: dict[str, object], reason: str) -> None:
+    """Options that no rule covers are refused with a reason that names what would do."""
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
         Options(**wrong)  # type: ignore[arg-type]  # wrong on purpose
 
 

@@ -62,12 +62,34 @@ def test_five_means_five_or_more() -> None:
     assert score([event(0, 1, 9)], [event(0, 1, 4)]).f1 == 0
 
 
+def test_walks_side_by_side() -> None:
+    """Each list is passed over one by one: what was matched or passed is never looked at again."""
+    truth = [event(t, t + 5) for t in (0, 100, 110, 120, 300, 400)]
+    predicted = [event(t, t + 5) for t in (50, 60, 110, 200, 210, 300, 400)]
+    result = score(predicted, truth)
+    assert (result.true, result.predicted, result.matched, result.extras) == (6, 7, 3, 4)
+    assert (result.iou, result.f1) == (3, 1)
+    assert result.score_by_matches == pytest.approx(3 / 6 - 0.5 * 4 / 6)
+
+
+def test_equal_starts_go_by_their_ends() -> None:
+    """Of events that start together the shorter one comes first, whatever the order given."""
+    truth, predicted = [event(0, 2)], [event(0, 8), event(0, 2)]
+    assert score(predicted, truth).iou == score(predicted[::-1], truth).iou == 1
+
+
+def test_earlier_start_comes_first_even_if_it_ends_later() -> None:
+    """Events are sorted by start before end."""
+    assert score([event(4, 6), event(0, 8)], [event(4, 6)]).iou == 0.25
+
+
 def test_nothing_predicted() -> None:
-    """Nothing found scores 0."""
-    assert score([], [event(0, 1)]).score == 0
+    """Nothing found scores 0 and has no F1."""
+    result = score([], [event(0, 1)])
+    assert (result.score, result.score_by_matches, result.f1, result.predicted) == (0, 0, 0, 0)
 
 
 def test_nothing_true() -> None:
     """Without a truth there is nothing to measure."""
-    with pytest.raises(ValueError, match="no true event"):
-        score([event(0, 1)], [])
+    with pytest.raises(ValueError, match=r"^there is no true event to score against$"):
+        score([], [])
