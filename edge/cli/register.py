@@ -45,6 +45,7 @@ from edge.vision.labels import LabelSet, load_label_set
 _LISTED = 5
 _REPORTED_EVERY = 0.5
 _NONE = "none"
+_PACKAGE = ("deployments.csv", "media.csv", "observations.csv")
 
 
 @dataclass(slots=True)
@@ -185,6 +186,9 @@ def register_command(
         clock, mapping_of(columns), deployment, deployment_depth, min_confidence, min_label_confidence
     )
     kind = None if input_format is None else _one_of(input_format, KINDS, "--input-format")
+    target = _file(out, form_, source)
+    if rejects is not None and _same(rejects, source):
+        raise UsageError("--rejects would replace what is read", subject=str(rejects))
     bad, tally = _Rejects(), Tally()
     with ExitStack() as stack:
         found = stack.enter_context(reading_from(source, reading, kind))
@@ -202,10 +206,10 @@ def register_command(
         )
         rows = _watched(found.rows)
         if streaming:
-            write_changes(stream(rows, job), stack.enter_context(_output(out)), clock)
+            write_changes(stream(rows, job), stack.enter_context(_output(target)), clock)
         else:
             registrations = batch(rows, job)
-            _result(form_, registrations, out, clock, found, set_, truth=truth, as_json=as_json)
+            _result(form_, registrations, target, clock, found, set_, truth=truth, as_json=as_json)
     _report(tally, bad, rejects)
 
 
@@ -270,7 +274,7 @@ def _result(  # noqa: PLR0917 - what there is, and what was asked for
     """Write the registrations, and their score where that is asked for (then they go to a file only)."""
     names = {**found.scientific_names, **(labels.scientific_names() if labels else {})}
     if truth is None or out is not None:
-        with _output(_file(out, form)) as file:
+        with _output(out) as file:
             write(form, registrations, file, clock, names)
     if form == "camtrap-dp" and clock.stated is None and not clock.style.zone:
         err.print("times without a zone were taken for UTC; --timezone names the cameras'")
@@ -296,11 +300,24 @@ def _show_score(found: Score, *, as_json: bool) -> None:
     err.print(table)
 
 
-def _file(out: Path | None, form: Format) -> Path | None:
-    """Where a result goes: into a folder under the standard's name, else the file itself."""
-    if out is None or form != "camtrap-dp" or not (out.is_dir() or not out.suffix):
-        return out
-    return out / "observations.csv"
+def _file(out: Path | None, form: Format, source: str) -> Path | None:
+    """Where a result goes: into a folder under the standard's name, else the file itself.
+
+    Raises:
+        UsageError: it would take the place of what is read, or of a package's own observations.
+    """
+    if out is None:
+        return None
+    if form == "camtrap-dp" and (out.is_dir() or not out.suffix):
+        out = out / "observations.csv"
+    in_package = out.name in _PACKAGE and out.with_name("datapackage.json").exists()
+    if out.exists() and (in_package or _same(out, source)):
+        raise UsageError("the result would replace observations", subject=str(out), hint="name another file")
+    return out
+
+
+def _same(out: Path, source: str) -> bool:
+    return source != "-" and out.resolve() == Path(source).resolve()
 
 
 @contextmanager

@@ -271,6 +271,21 @@ def test_result_that_cant_be_written(run: Run, table: Path, out: str) -> None:
     assert "can't be written" in result.err
 
 
+def test_what_is_read_is_never_replaced(run: Run, table: Path, tmp_path: Path) -> None:
+    """Neither the input, nor the observations of a package that events are written beside."""
+    assert run("register", table, "--out", table).code == 2
+    assert run("register", table, "--rejects", table).code == 2
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "datapackage.json").write_text("{}")
+    options = ["--format", "camtrap-dp", "--timezone", "UTC", "--out", package]
+    assert run("register", table, *options).code == 0
+    assert run("register", table, *options).code == 2
+    assert run("register", table, "--out", package / "registrations.csv").code == 0
+    assert run("register", table, "--out", package / "registrations.csv").code == 0
+    assert table.read_text().startswith(HEAD)
+
+
 def test_missing_file(run: Run) -> None:
     """So is a file that isn't there, or a label set."""
     assert run("register", "absent.csv").code == 1
