@@ -96,6 +96,14 @@ def test_one_session_of_many_hours_is_never_read_whole(method: Method) -> None:
     assert rows_for(Options(method=method), session, seen(1_500 * MINUTE + 1, count=7)) <= within
 
 
+def test_own_labels_are_read_from_neighbours_alone() -> None:
+    """Under ``simple`` an image reads its neighbours, however many are within the window."""
+    session = [seen(n) for n in range(1_000)]
+    options = Options(method="simple")
+    assert rows_for(options, session, seen(1_000)) <= 10
+    assert rows_for(options, session, seen(500)) <= 10
+
+
 def test_tail_cut_off_a_long_session_is_not_added_up() -> None:
     """Images that turn the end of a long session into another animal read no more than their surroundings."""
     session = [seen(n * MINUTE) for n in range(3_000)]
