@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from time import sleep
 from typing import Final, NamedTuple
 
 from edge.intake.identity import file_number
@@ -20,9 +21,11 @@ from edge.settings import Settings
 from edge.store.corrections import Correction, Corrections, Dated, Retimed, Span
 from edge.store.database import Database
 
-CHUNK: Final = 2000
-"""Images in one transaction: about a second on a workstation, and the daemon waits at most ten."""
-_BREATH: Final = 500
+CHUNK: Final = 1000
+"""Images in one transaction: less than a second on a workstation, and the daemon waits at most ten."""
+_NEAR: Final = 250
+PAUSE: Final = 0.2
+"""Seconds between two transactions, for the daemon's: SQLite looks only now and then whether it may write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +126,19 @@ def shift_clock(
     correction: int | None = None
     total = Corrected()
     for part in parts:
-        times = [found.judged.times[image.media_id] for image in part]
+        new = [found.judged.times[image.media_id] for image in part]
         # What is in no doubt any more follows from all of them.
-        judged = Judged({t.media_id: t for t in times}, found.judged.trusted if part is parts[-1] else [])
+        judged = Judged(
+            {image.media_id: image for image in new}, found.judged.trusted if part is parts[-1] else []
+        )
         with database.transaction():
             correction = correction or _begin(database, shift)
             done = _move(database, shift, judged, settings, correction)
             Corrections(database).count(correction, images=done.images, messages=sum(done.messages.values()))
         total = total.plus(done)
         told(total.images)
+        if part is not parts[-1]:
+            sleep(PAUSE)
     return total
 
 
@@ -250,10 +257,10 @@ def _examined(image: Dated, time: Retimed, shift: Shift, settings: Settings, *, 
 def _parts(ordered: Sequence[Dated]) -> Iterator[Sequence[Dated]]:
     """Parts of about ``CHUNK`` images, cut where the camera was quiet for longest nearby."""
     start = 0
-    while len(ordered) - start > CHUNK + _BREATH:
-        near = ordered[start + CHUNK - _BREATH : start + CHUNK + _BREATH]
+    while len(ordered) - start > CHUNK + _NEAR:
+        near = ordered[start + CHUNK - _NEAR : start + CHUNK + _NEAR]
         gaps = [abs(b.taken - a.taken) for a, b in pairwise(near)]
-        end = start + CHUNK - _BREATH + gaps.index(max(gaps)) + 1
+        end = start + CHUNK - _NEAR + gaps.index(max(gaps)) + 1
         yield ordered[start:end]
         start = end
     if start < len(ordered):

@@ -19,7 +19,7 @@ from edge.service.emit import Voice
 from edge.service.feeder import Feeder
 from edge.service.health import Gauges, HealthDesk
 from edge.service.heartbeat import Worker
-from edge.service.known import known_images
+from edge.service.known import Known
 from edge.service.looker import Looker
 from edge.service.pending import PendingTimes
 from edge.service.pipeline import Pipeline
@@ -266,7 +266,7 @@ class Daemon:
             self._pending,
             self._ledger,
             settings.intake,
-            known=known_images(self._db, settings.intake),
+            known=Known(self._db, settings.intake),
             survives=lambda e: survives(bundle, e.candidate.path, settings.intake.max_pixels, self._feeding),
             may_issue=self._space.allows_intake,
             insist=lambda write: self._space.insist(write, self._feed_stop, self._feeding),

@@ -50,7 +50,7 @@ class Feeder:
         *,
         survives: Callable[[Examined], bool],
         clock: Callable[[], float] = time.monotonic,
-        known: Sequence[Examined] = (),
+        known: Callable[[], Sequence[Examined] | None] = lambda: None,
         may_issue: Callable[[], bool] = lambda: True,
         insist: Callable[[Callable[[], None]], None] = lambda write: write(),
     ) -> None:
@@ -62,7 +62,7 @@ class Feeder:
             pending: told of every event time found.
             ledger: attempts are committed there.
             settings: of intake.
-            known: images on record, to judge the cameras' clocks by.
+            known: images on record, to judge the cameras' clocks by; None where no time of theirs is new.
             survives: tries a file in a process of its own; False if that process died.
             clock: monotonic seconds.
             may_issue: False while intake has to pause, such as on a full disk.
@@ -77,8 +77,9 @@ class Feeder:
         self._clock = clock
         self._may_issue = may_issue
         self._insist = insist
+        self._known = known
         self._numbering = Numbering()
-        self._numbering.judge(known)
+        self._learn()
         self._fresh: deque[Candidate] = deque()
         self._dated: list[Examined] = []
         self._backlog: list[tuple[tuple[int, int, str], int, Examined]] = []
@@ -120,9 +121,16 @@ class Feeder:
                 self._pending.add(image.deployment, image.taken_ms)
                 self._dated.append(image)
         if not self._fresh:
+            self._learn()
             for image in self._numbering.judge(self._dated):
                 heapq.heappush(self._backlog, (image.order, next(self._tie), image))
             self._dated.clear()
+
+    def _learn(self) -> None:
+        """Judge by the times that are on record now, where some were put right."""
+        if (known := self._known()) is not None:
+            self._numbering = Numbering()
+            self._numbering.judge(known)
 
     def _issue(self) -> None:
         alone = self._alone or self._suspect(self._backlog[0][2])

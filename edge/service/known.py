@@ -14,6 +14,23 @@ ENOUGH = 4000
 """Images to look back on; the numberings of 4,000 cameras at most are remembered."""
 
 
+class Known:
+    """The images on record: all at first, and again once a clock was put right, in whatever process."""
+
+    def __init__(self, database: Database, settings: IntakeSettings) -> None:
+        self._db = database
+        self._settings = settings
+        self._seen: object = None
+
+    def __call__(self) -> list[Examined] | None:
+        """The images that were processed last; None where nothing but new images came since the last call."""
+        corrected = self._db.one("SELECT COUNT(*), TOTAL(images) FROM corrections WHERE kind = 'clock'")
+        if corrected == self._seen:
+            return None
+        self._seen = corrected
+        return known_images(self._db, self._settings)
+
+
 def known_images(database: Database, settings: IntakeSettings) -> list[Examined]:
     """The images that were processed last, in the order in which they were.
 

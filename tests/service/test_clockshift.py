@@ -10,6 +10,7 @@ import pytest
 from edge.errors import StoreError
 from edge.service import clockshift
 from edge.service.clockshift import Shift, describe, plan, shift_clock
+from edge.service.known import Known
 from edge.service.relabel import relabel
 from edge.service.work import Outcome
 from edge.settings import IntakeSettings, Settings
@@ -196,7 +197,8 @@ def test_watermark_that_a_wrong_clock_raised_goes_back(desk: Corrigible) -> None
 def test_many_images_take_several_transactions(desk: Corrigible, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is complete in itself: after an interruption the same shift does the rest."""
     monkeypatch.setattr(clockshift, "CHUNK", 8)
-    monkeypatch.setattr(clockshift, "_BREATH", 3)
+    monkeypatch.setattr(clockshift, "_NEAR", 3)
+    monkeypatch.setattr(clockshift, "PAUSE", 0.01)
     desk.record(*_visits(40), close=True)
     ids = {r.id for r in registrations(desk.database)}
 
@@ -255,3 +257,15 @@ def _minute(number: int) -> int:
 
 def _visits(number: int) -> list[Outcome]:
     return [seen(examined(f"{n:04}", _minute(n))) for n in range(number)]
+
+
+def test_running_daemon_judges_clocks_by_what_was_corrected(desk: Corrigible) -> None:
+    """What is known of a camera's images is asked for again once a clock was put right, and only then."""
+    known = Known(desk.database, SETTINGS.intake)
+    assert known() == []
+    desk.record(seen(examined("IMG_0001", 600)))
+    assert known() is None
+    _shift(desk, -HOUR)
+    assert [image.taken_ms for image in known() or ()] == [START + 9 * HOUR]
+    relabel(desk.database, "sha256:cam-IMG_0001", "Badger", 1)
+    assert known() is None

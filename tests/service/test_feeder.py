@@ -222,7 +222,13 @@ def test_clock_is_judged_by_images_of_an_earlier_process(bench: Bench) -> None:
     bench.file("IMG_0009", -600)
     source, pipeline = bench, Pipeline()
     second = Feeder(
-        source, pipeline, PendingTimes(), bench.ledger, IntakeSettings(), survives=bench.survives, known=known
+        source,
+        pipeline,
+        PendingTimes(),
+        bench.ledger,
+        IntakeSettings(),
+        survives=bench.survives,
+        known=lambda: known,
     )
     second.step()
     ticket = pipeline.next_ticket(0.0)
