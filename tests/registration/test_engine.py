@@ -236,6 +236,20 @@ def test_amend_moves_a_shifted_clock() -> None:
     assert text(living(record)) == ["deerx1 600-601"]
 
 
+def test_retractions_come_last() -> None:
+    """In the log of one deployment the living come first, by time, and then the retracted, by time."""
+    engine = Engine(SIMPLE, MemoryRecord())
+    gone = [at(0, media="a"), at(100, media="b")]
+    engine.accept([*gone[::-1], at(500, media="c")])
+    changes = engine.amend(gone, [at(600, media="e"), at(300, media="d")])
+    assert [(c.kind, c.registration.id) for c in changes] == [
+        ("opened", id_of("d")),
+        ("opened", id_of("e")),
+        ("retracted", id_of("a")),
+        ("retracted", id_of("b")),
+    ]
+
+
 def test_amend_tells_of_an_exchanged_member() -> None:
     """A member that another takes the place of is told, though no sum shows it."""
     engine = Engine(Options(), MemoryRecord())
