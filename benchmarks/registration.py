@@ -1,9 +1,9 @@
 """How fast registrations are formed, in a batch and as a stream.
 
-``python -m benchmarks.registration`` takes two minutes; ``--quick`` uses a tenth of the data, ``--whole`` adds
-all of a session of 20,000 images in half an hour, some four minutes. All times are the process's own on one
-core, so that others on the machine hardly count. Ratios are paired: both sides are timed in turns, and the
-median of the turns' ratios is printed, so that a machine's ups and downs hit both alike.
+``python -m benchmarks.registration`` takes two minutes; ``--quick`` uses a tenth of the data, ``--whole``
+adds all of a session of 20,000 images in half an hour, some four minutes. All times are the process's own on
+one core, so that others on the machine hardly count. Ratios are paired: both sides are timed in turns, and
+the median of the turns' ratios is printed, so that a machine's ups and downs hit both alike.
 """
 
 from __future__ import annotations
