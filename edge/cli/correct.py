@@ -236,8 +236,8 @@ def _tell_plan(planned: ShiftPlan) -> None:
             times += local(last.taken + by, last.offset_minutes)
             out.print(f"{name:>5}  {times}", highlight=False)
     out.print(
-        f"{shift.span.deployment}: {len(moved)} images by {describe(shift.by)}, "
-        f"{planned.registrations} registrations",
+        f"{shift.span.deployment}: images {len(moved)}, registrations {planned.registrations}, "
+        f"by {describe(shift.by)}",
         highlight=False,
         markup=False,
     )

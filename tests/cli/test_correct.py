@@ -63,7 +63,7 @@ def test_shift_is_told_before_and_after(run: Run, record: Path) -> None:
     assert result.code == 0
     assert "from  2026-01-01 01:00:00 to 2026-01-01 01:20:00" in result.out
     assert "to  2026-01-01 02:00:00 to 2026-01-01 02:20:00" in result.out
-    assert "cam: 3 images by +1:00:00, 1 registrations" in result.out
+    assert "cam: images 3, registrations 1, by +1:00:00" in result.out
     assert "moved 3 images; messages: 1 updated" in result.out
     assert "add 3600 to clock_offset" in result.out
     (message,) = _messages(record)[before:]
@@ -74,7 +74,7 @@ def test_dry_run_changes_nothing(run: Run, record: Path) -> None:
     """Also as JSON, for scripts that want to know first."""
     before = _messages(record)
     shift = ("clock", "shift", "-d", "cam", "--by", "-1h", "--state", record, "--dry-run")
-    assert "3 images" in run(*shift).out
+    assert "images 3" in run(*shift).out
     told = json.loads(run(*shift, "--json").out)
     assert (told["images"], told["registrations"], told["done"]) == (3, 1, None)
     assert _messages(record) == before
@@ -100,7 +100,7 @@ def test_same_shift_again_says_so(run: Run, record: Path) -> None:
     run(*shift)
     head = len(_messages(record))
     out = run(*shift).out
-    assert "0 images" in out
+    assert "images 0" in out
     assert "3 images stay: moved by the same amount before" in out
     assert len(_messages(record)) == head
     assert json.loads(run(*shift, "--again", "--json").out)["done"]["images"] == 3
