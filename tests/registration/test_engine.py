@@ -17,6 +17,12 @@ def id_of(media: str, ordinal: int = 1) -> str:
     return registration_id(DEPLOYMENT, media, ordinal)
 
 
+def test_ids_stay_what_they_were() -> None:
+    """Ids are promised to whoever keeps them: UUIDv5 of the namespace, deployment and media by line."""
+    assert registration_id("ridge", "a.jpg") == "f298dc83-b6ea-5b8b-a31f-1f1b56853725"
+    assert registration_id("ridge", "a.jpg", 2) == "94f1dabd-de7d-5d52-b0e0-77c7509d2d33"
+
+
 def test_opens_updates_closes() -> None:
     """A registration opens with its first image, is updated by the next, and closed by the watermark."""
     engine = Engine(Options(), MemoryRecord())

@@ -72,6 +72,12 @@ def test_walks_side_by_side() -> None:
     assert result.score_by_matches == pytest.approx(3 / 6 - 0.5 * 4 / 6)
 
 
+def test_a_long_one_matches_once_wherever_it_stands() -> None:
+    """After others too, an event that touches two matches the first of them alone, on either side."""
+    long, short = [event(0, 1), event(10, 50)], [event(0, 1), event(10, 20), event(30, 40)]
+    assert score(long, short).matched == score(short, long).matched == 2
+
+
 def test_equal_starts_go_by_their_ends() -> None:
     """Of events that start together the shorter one comes first, whatever the order given."""
     truth, predicted = [event(0, 2)], [event(0, 8), event(0, 2)]
