@@ -17,7 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edge.errors import BundleError
 
 MANIFEST = "manifest.toml"
+PARTS = ("detector", "visual", "text")
 Kind = Literal["animal", "person", "vehicle"]
+Target = Literal["x86", "arm", "tensorrt", "cuda"]
+"""What a file was quantised for: x86 or ARM processors, TensorRT, CUDA."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -55,8 +58,8 @@ class ImageInput(_Model):
     std: tuple[float, float, float] | None = None
 
 
-class ModelFile(_Model):
-    """One ONNX file of the bundle."""
+class Stored(_Model):
+    """One ONNX file: its bytes and how its numbers are kept."""
 
     file: str
     sha256: Sha256
@@ -64,6 +67,29 @@ class ModelFile(_Model):
     precision: str
     unquantised: tuple[str, ...] = ()
     unquantised_why: str = ""
+
+
+class Variant(Stored):
+    """The same graph, quantised for one kind of machine."""
+
+    target: Target
+
+
+class ModelFile(Stored):
+    """A graph of the bundle: the file that runs everywhere, and others for certain machines.
+
+    Every file of a graph has the same inputs, outputs and meaning.
+    """
+
+    variants: tuple[Variant, ...] = ()
+
+    def stored_for(self, target: Target) -> Stored:
+        """The file for a target; the one that runs everywhere where there is none of its own."""
+        return next((variant for variant in self.variants if variant.target == target), self)
+
+    def files(self) -> dict[str, str]:
+        """The graph's files: name -> SHA-256."""
+        return {stored.file: stored.sha256 for stored in (self, *self.variants)}
 
 
 class Thresholds(_Model):
@@ -103,11 +129,17 @@ class Visual(ModelFile):
 
 
 class Text(ModelFile):
-    """Token ids to embedding in the same space, L2-normalised inside the graph."""
+    """Token ids to embedding in the same space, L2-normalised inside the graph.
+
+    ``mask`` is the graph's input for the attention mask; None where it takes none. ``clean`` is what
+    happens to a text before the tokenizer sees it: nothing, or open_clip's mending of broken Unicode and
+    HTML. Padding is the tokenizer file's.
+    """
 
     ids: str
-    mask: str
+    mask: str | None = None
     output: str
+    clean: Literal["none", "open_clip"] = "none"
     tokenizer: str = "tokenizer.json"
     tokenizer_sha256: Sha256
     max_tokens: int = Field(gt=0)
@@ -126,8 +158,8 @@ class Golden(_Model):
     min_cosine: dict[Literal["detector", "visual", "text"], float]
 
 
-class Manifest(_Model):
-    """The whole of ``manifest.toml``."""
+class Parts(_Model):
+    """``manifest.toml`` of any folder that an export made: a whole bundle, or some parts of one."""
 
     format: Literal[1] = 1
     name: str
@@ -135,34 +167,61 @@ class Manifest(_Model):
     license: str
     notes: str = ""
     sources: tuple[Source, ...]
-    detector: Detector
-    visual: Visual
-    text: Text
+    detector: Detector | None = None
+    visual: Visual | None = None
+    text: Text | None = None
     golden: Golden
 
     def files(self) -> dict[str, str]:
         """Every file that the manifest vouches for: name -> SHA-256."""
-        return {
-            self.detector.file: self.detector.sha256,
-            self.visual.file: self.visual.sha256,
-            self.text.file: self.text.sha256,
-            self.text.tokenizer: self.text.tokenizer_sha256,
-            self.golden.file: self.golden.sha256,
-        }
+        found = {self.golden.file: self.golden.sha256}
+        for part in (self.detector, self.visual, self.text):
+            found |= part.files() if part is not None else {}
+        if self.text is not None:
+            found[self.text.tokenizer] = self.text.tokenizer_sha256
+        return found
+
+    def missing(self) -> tuple[str, ...]:
+        """Parts that a bundle needs and this isn't."""
+        return tuple(part for part in PARTS if getattr(self, part) is None)
+
+
+class Manifest(Parts):
+    """``manifest.toml`` of a whole bundle, which the device can run."""
+
+    detector: Detector
+    visual: Visual
+    text: Text
 
 
 def load_manifest(bundle: Path) -> Manifest:
     """Read a bundle's manifest.
 
     Raises:
+        BundleError: the folder has no manifest, one that can't be understood, or only parts of a bundle.
+    """
+    parts = load_parts(bundle)
+    if parts.missing():
+        raise BundleError(
+            f"not a whole bundle: it has no {' and no '.join(parts.missing())}",
+            subject=str(bundle),
+            hint="`edge export bundle` joins a detector with a classifier",
+        )
+    return Manifest.model_validate(parts.model_dump())
+
+
+def load_parts(folder: Path) -> Parts:
+    """Read the manifest of a bundle or of some parts of one.
+
+    Raises:
         BundleError: the folder has no manifest, or one that can't be understood.
     """
-    path = bundle / MANIFEST
+    path = folder / MANIFEST
     try:
-        return Manifest.model_validate(tomllib.loads(path.read_text("utf-8")))
+        return Parts.model_validate(tomllib.loads(path.read_text("utf-8")))
     except FileNotFoundError as error:
         raise BundleError(
-            "no model bundle here", subject=str(bundle), hint="see `edge models list` for those that are"
+            "no model bundle here", subject=str(folder), hint="see `edge models list` for those that are"
         ) from error
     except (tomllib.TOMLDecodeError, ValidationError, UnicodeDecodeError) as error:
         raise BundleError("manifest can't be understood", subject=str(path), hint=str(error)) from error
@@ -173,7 +232,7 @@ def bundle_sha256(bundle: Path) -> str:
     return hashlib.sha256((bundle / MANIFEST).read_bytes()).hexdigest()
 
 
-def verify_files(bundle: Path, manifest: Manifest) -> None:
+def verify_files(bundle: Path, manifest: Parts) -> None:
     """Compare every file of a bundle with its manifest.
 
     Raises:

@@ -40,7 +40,7 @@ class TextTower:
         self._tokenizer = _tokenizer(bundle / spec.tokenizer, spec.tokenizer_sha256)
         verify_file(bundle / spec.file, spec.sha256)
         self.model = Model(bundle / spec.file, provider, threads)
-        require(self.model, [spec.ids, spec.mask], [spec.output])
+        require(self.model, [spec.ids, *([spec.mask] if spec.mask else [])], [spec.output])
         _fit(self._tokenizer, spec.max_tokens, self.model.inputs[spec.ids])
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -63,10 +63,9 @@ class TextTower:
 
     def _run(self, texts: Sequence[str]) -> Vectors:
         encoded = self._tokenizer.encode_batch(list(texts))
-        inputs = {
-            self._spec.ids: np.array([e.ids for e in encoded], np.int64),
-            self._spec.mask: np.array([e.attention_mask for e in encoded], np.int64),
-        }
+        inputs = {self._spec.ids: np.array([e.ids for e in encoded], np.int64)}
+        if self._spec.mask is not None:
+            inputs[self._spec.mask] = np.array([e.attention_mask for e in encoded], np.int64)
         (output,) = self.model.run(inputs, [self._spec.output])
         if output.shape != (len(texts), self._dimension):
             raise BundleError(
