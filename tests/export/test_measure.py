@@ -46,7 +46,7 @@ def test_recall_and_precision_by_size() -> None:
 def test_no_boxes_at_all_is_no_difference() -> None:
     """Two graphs that find nothing have no shares to report."""
     nothing = [np.empty((0, 4))]
-    assert measure.boxes(nothing, nothing) == measure.Boxes(0, {}, {})
+    assert measure.boxes(nothing, nothing) == measure.Boxes(0, {}, {}, images=1, same_count=1)
 
 
 corner = st.floats(0, 0.5)
