@@ -1,4 +1,4 @@
-"""Pictures for calibrating and for measuring, the same on every machine.
+"""Pictures for calibrating that come with the exporter, the same on every machine.
 
 A camera trap sees dim, noisy, mostly textured scenes, half of them in infrared. The few free pictures that
 come with the exporter are cropped, pasted onto textures, turned grey, darkened and made noisy, all from one
