@@ -11,7 +11,7 @@ import os
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
@@ -21,6 +21,14 @@ from edge.registration.types import ComparedTo, Method, SplitOn
 # Separators and wildcards, what MQTT 5 (1.5.4) lets a broker hang up on, and what has no UTF-8 (surrogates).
 _NOT_IN_TOPICS = re.compile("[+#/\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _CENTURY = 100 * 366 * 86400.0
+PROVIDERS: Final = {
+    "tensorrt": "TensorrtExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+"""Short names of ONNX Runtime's execution providers, best first."""
+_PROVIDER = re.compile(r"\w+ExecutionProvider", re.ASCII)
 Seconds = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -58,7 +66,15 @@ def _topic(text: str) -> str:
     return text
 
 
+def _provider(name: str) -> str:
+    found = PROVIDERS.get(name.lower(), name)
+    if not _PROVIDER.fullmatch(found):
+        raise ValueError(f"no execution provider called {name!r}; use {', '.join(PROVIDERS)}")
+    return found
+
+
 TimeZone = Annotated[str, AfterValidator(_zone)]
+Provider = Annotated[str, AfterValidator(_provider)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 TopicPart = Annotated[str, AfterValidator(_topic_part)]
 Topic = Annotated[str, AfterValidator(_topic)]
@@ -131,7 +147,8 @@ class VisionSettings(_Section):
     Attributes:
         bundle: name of an installed bundle, or a folder.
         labels: name of an installed label set, or a TOML or JSON file.
-        providers: ONNX Runtime execution providers, best first; those that are missing are passed over.
+        providers: execution providers, best first: ``tensorrt``, ``cuda``, ``openvino``, ``cpu``, or ONNX
+            Runtime's own names, which are what is kept; those that are missing are passed over.
         workers: images in work at once; 0 takes one for each core, at most 4.
         threads: threads inside one model run.
         animal, person, vehicle: detection thresholds; the bundle's if not given.
@@ -144,7 +161,7 @@ class VisionSettings(_Section):
 
     bundle: str = "starter"
     labels: str = "north-america"
-    providers: tuple[str, ...] = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    providers: tuple[Provider, ...] = tuple(PROVIDERS.values())
     workers: int = Field(ge=0, le=64, default=0)
     threads: int = Field(ge=1, le=64, default=1)
     animal: float | None = Field(gt=0, lt=1, default=None)
@@ -214,18 +231,32 @@ class MqttSettings(_Section):
 
 
 class StoreSettings(_Section):
-    """The database.
+    """The database, and what is kept for how long.
 
     Attributes:
         group_images, group_seconds: a commit holds at most so many images, and waits at most so long.
-        keep_acknowledged: seconds that acknowledged messages are kept for replay.
         low_water: bytes of free space below which intake pauses.
+        ballast: bytes that are held in reserve, and given up when the disk is full; 0: none.
+        backup_interval: seconds after which the daemon makes a backup; 0: it never does by itself.
+        backup_days, backup_weeks: the newest backup of so many days, and of so many weeks, is kept.
+        keep_acknowledged: seconds that acknowledged messages are kept for replay.
+        keep_snapshots: seconds that snapshots are kept; None: for ever, as long as there is space.
+        snapshots_free: bytes of free space below which the oldest snapshots are removed.
+        keep_originals: seconds after which an image is removed from the drop folder, once its registration
+            is closed, told and backed up; None: never.
     """
 
     group_images: int = Field(ge=1, default=20)
     group_seconds: Seconds = 0.2
-    keep_acknowledged: Seconds = 30 * 86400.0
     low_water: int = Field(ge=0, default=256 * 1024 * 1024)
+    ballast: int = Field(ge=0, default=32 * 1024 * 1024)
+    backup_interval: Seconds = 86400.0
+    backup_days: int = Field(ge=1, le=366, default=3)
+    backup_weeks: int = Field(ge=0, le=520, default=2)
+    keep_acknowledged: Seconds = 30 * 86400.0
+    keep_snapshots: Seconds | None = None
+    snapshots_free: int = Field(ge=0, default=512 * 1024 * 1024)
+    keep_originals: Seconds | None = None
 
 
 def _default_device() -> str:

@@ -32,18 +32,20 @@ Numbered = Annotated[int, Field(ge=1)]
 Status = Literal["online", "stopped", "offline"]
 
 
-class _Message(BaseModel):
+class Message(BaseModel):
+    """What the device sends. Readers ignore fields that they don't know."""
+
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, ser_json_inf_nan="null")
 
 
-class BundleRef(_Message):
+class BundleRef(Message):
     """The models that spoke: name of the bundle and SHA-256 of its manifest."""
 
     name: str
     sha256: str
 
 
-class MediaEntry(_Message):
+class MediaEntry(Message):
     """One image of a registration."""
 
     media_id: str
@@ -54,7 +56,7 @@ class MediaEntry(_Message):
     boxes: tuple[Box, ...]
 
 
-class RegistrationMessage(_Message):
+class RegistrationMessage(Message):
     """A change of one registration, whole: never a difference to an earlier message.
 
     ``registration_id`` and ``revision`` decide what a subscriber keeps; ``epoch`` and ``seq`` tell it
@@ -87,14 +89,14 @@ class RegistrationMessage(_Message):
     observed_at: Time
 
 
-class Cursor(_Message):
+class Cursor(Message):
     """The last number given out; 0 before the first."""
 
     epoch: str
     seq: Whole
 
 
-class Problem(_Message):
+class Problem(Message):
     """Something that is not as it should be, and what to do about it."""
 
     code: str = Field(description="a stable word, such as not_authorized")
@@ -102,7 +104,7 @@ class Problem(_Message):
     hint: str = ""
 
 
-class IntakeHealth(_Message):
+class IntakeHealth(Message):
     """Counters since the start of the process, and what is waiting now."""
 
     scanned: bool = Field(default=False, description="whether the first full scan is done")
@@ -119,7 +121,7 @@ class IntakeHealth(_Message):
     incomplete: Whole = Field(default=0, description="files on record that never became whole, as of now")
 
 
-class OutboxHealth(_Message):
+class OutboxHealth(Message):
     """Messages by state."""
 
     pending: Whole = 0
@@ -128,7 +130,7 @@ class OutboxHealth(_Message):
     head: Whole = 0
 
 
-class BrokerHealth(_Message):
+class BrokerHealth(Message):
     """How the device and the broker get on."""
 
     connected: bool = False
@@ -140,15 +142,28 @@ class BrokerHealth(_Message):
     held: tuple[str, ...] = Field(default=(), description="deployments whose messages the broker refuses now")
 
 
-class ModelHealth(_Message):
+class RefusedProvider(Message):
+    """An execution provider that was asked for and isn't used."""
+
+    provider: str
+    why: Literal["absent", "unsuited", "unusable", "failed"] = Field(
+        description="not installed, not right for the bundle's files, libraries missing, wrong or failing"
+    )
+    reason: str
+
+
+class ModelHealth(Message):
     """What looks at the images."""
 
     bundle: BundleRef | None = None
     labels: str = ""
-    providers: tuple[str, ...] = ()
+    providers: tuple[str, ...] = Field(default=(), description="execution providers in use")
+    asked: tuple[str, ...] = Field(default=(), description="execution providers in the order of preference")
+    refused: tuple[RefusedProvider, ...] = Field(default=(), description="those preferred to the one in use")
+    files: dict[str, str] = Field(default_factory=dict, description="the file in use of each part")
 
 
-class DiskHealth(_Message):
+class DiskHealth(Message):
     """Bytes on the file system of the state folder."""
 
     free: Whole = 0
@@ -156,14 +171,14 @@ class DiskHealth(_Message):
     low_water: Whole = 0
 
 
-class RegistrationHealth(_Message):
+class RegistrationHealth(Message):
     """Registrations on record."""
 
     open: Whole = 0
     living: Whole = 0
 
 
-class Health(_Message):
+class Health(Message):
     """How the device is. ``ok`` means: nothing here needs a person."""
 
     schema_: Literal["edge.health/1"] = Field(default="edge.health/1", alias="schema")
@@ -183,18 +198,20 @@ class Health(_Message):
     extra: dict[str, JsonValue] = Field(default_factory=dict)
 
 
-class SnapshotProperties(_Message):
+class SnapshotProperties(Message):
     """The user properties of a snapshot, whose payload is a JPEG."""
 
     registration_id: str
     media_id: str
 
 
-class _Request(_Message):
+class Request(Message):
+    """What the device is asked. A field that it doesn't know would be a wish that it can't fulfil."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class ReplayRequest(_Request):
+class ReplayRequest(Request):
     """``command/replay``: send the messages numbered from ``from`` to ``to`` again, both included."""
 
     epoch: str
@@ -202,14 +219,14 @@ class ReplayRequest(_Request):
     last: Numbered = Field(alias="to")
 
 
-class Span(_Message):
+class Span(Message):
     """Numbers from ``from`` to ``to``, both included."""
 
     first: Numbered = Field(alias="from")
     last: Numbered = Field(alias="to")
 
 
-class ReplayReply(_Message):
+class ReplayReply(Message):
     """The answer to a replay, sent after the broker took the last of its messages.
 
     ``missing`` will never come: removed after the retention period, refused by the broker, or never given
@@ -227,7 +244,7 @@ class ReplayReply(_Message):
     missing: tuple[Span, ...]
 
 
-class Pong(_Message):
+class Pong(Message):
     """The answer to ``command/ping``."""
 
     schema_: Literal["edge.reply/1"] = Field(default="edge.reply/1", alias="schema")
@@ -239,7 +256,7 @@ class Pong(_Message):
     seq: Whole
 
 
-class Refusal(_Message):
+class Refusal(Message):
     """The answer to a command that was not carried out."""
 
     schema_: Literal["edge.reply/1"] = Field(default="edge.reply/1", alias="schema")

@@ -15,6 +15,7 @@ from edge.delivery.publisher import Publisher
 from edge.errors import DiskFullError, EdgeError, IntakeError
 from edge.intake.watch import Watcher
 from edge.registration.engine import Engine
+from edge.service.commands import Office
 from edge.service.emit import Voice
 from edge.service.feeder import Feeder
 from edge.service.health import Gauges, HealthDesk
@@ -26,6 +27,7 @@ from edge.service.pipeline import Pipeline
 from edge.service.probe import survives
 from edge.service.recorder import Recorded, Recorder
 from edge.service.report import HEALTH_FILE
+from edge.service.reprocess import Optician, Reprocessor, reprocessing
 from edge.service.rules import apply_options, options_of
 from edge.service.snapshots import pictures
 from edge.service.space import Space
@@ -131,6 +133,7 @@ class Daemon:
             self._outbox,
             self.health.make,
             deployments=self._deployments,
+            commands=Office(database, settings, voice.bundle, info.labels).handlers(),
             version=__version__,
         )
         self._workers = self._made_workers()
@@ -218,7 +221,7 @@ class Daemon:
         self._join(["feeder"], deadline)
         withdrawn = self._pipeline.withdraw()
         self._look_stop.set()
-        self._join([name for name in self._workers if name.startswith("looker")], deadline)
+        self._join([name for name in self._workers if name.startswith(("looker", "reproc"))], deadline)
         self._write_stop.set()
         self._join(["writer"], deadline)
         self._ledger.release([examined.candidate.file for examined in withdrawn])
@@ -267,7 +270,14 @@ class Daemon:
             self._ledger,
             settings.intake,
             known=Known(self._db, settings.intake),
-            survives=lambda e: survives(bundle, e.candidate.path, settings.intake.max_pixels, self._feeding),
+            survives=lambda e: survives(
+                bundle,
+                e.candidate.path,
+                settings.intake.max_pixels,
+                self._feeding,
+                provider=self.vision.info().providers.in_use,
+                cache=settings.state / "cache",
+            ),
             may_issue=self._space.allows_intake,
             insist=lambda write: self._space.insist(write, self._feed_stop, self._feeding),
         )
@@ -290,7 +300,21 @@ class Daemon:
         }
         for number in range(1, self.settings.vision.worker_count() + 1):
             loops[f"looker-{number}"] = looking(looker, self._pipeline, self._space, self._look_stop)
+        reprocessor = Reprocessor(self._db, self._optician(info.bundle, info.sha256))
+        loops["reprocessor"] = reprocessing(
+            reprocessor, self._has_images_waiting, self._look_stop, after=self._publisher.wake
+        )
         return {name: Worker(name, loop) for name, loop in loops.items()}
+
+    def _optician(self, bundle: str, sha256: str) -> Optician:
+        settings = self.settings
+        about = BundleRef(name=bundle, sha256=sha256)
+        return Optician(self.vision, about, settings.drop, settings.state, settings.intake.max_pixels)
+
+    def _has_images_waiting(self) -> bool:
+        """Whether new images wait or are under way, or there is no space: looking again comes after."""
+        waiting = self._feeder.backlog + self._pipeline.in_flight + self._watcher.pending()
+        return waiting > 0 or not self._space.allows_intake()
 
     def _after(self, recorded: Recorded) -> None:
         if recorded.changes:

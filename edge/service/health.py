@@ -20,6 +20,7 @@ from edge.delivery.messages import (
     ModelHealth,
     OutboxHealth,
     Problem,
+    RefusedProvider,
     RegistrationHealth,
     timestamp,
 )
@@ -31,7 +32,8 @@ from edge.store.database import Database
 from edge.store.ledger import Ledger
 from edge.store.outbox import Outbox
 from edge.vision.pipeline import VisionInfo
-from edge.vision.selftest import ABSENT
+from edge.vision.providers import CPU
+from edge.vision.selftest import ProviderReport
 
 BeatState = Literal["starting", "ok", "degraded", "stopping"]
 
@@ -146,12 +148,7 @@ def find_problems(gauges: Gauges, disk: DiskHealth, settings: Settings) -> list[
         found.append(
             Problem(code="not_authorized", message=f"the broker refuses: {names}", hint="check its ACL")
         )
-    found += [
-        Problem(code="provider_refused", message=f"{refusal.provider}: {refusal.reason}")
-        for refusal in gauges.vision.providers.refused
-        if refusal.reason != ABSENT
-    ]
-    return found
+    return [*found, *_provider_problems(gauges.vision.providers)]
 
 
 def disk_health(settings: Settings) -> DiskHealth:
@@ -168,6 +165,24 @@ def registration_health(database: Database) -> RegistrationHealth:
         "(SELECT COUNT(*) FROM registrations WHERE living)"
     )
     return RegistrationHealth(open=row[0], living=row[1]) if row else RegistrationHealth()
+
+
+def _provider_problems(report: ProviderReport) -> list[Problem]:
+    """Providers that should work and don't.
+
+    One that isn't there, or not right for the bundle, needs nobody. Libraries that can't be loaded do if the
+    CPU has to do the work for want of them, but not if it is only TensorRT that CUDA stands in for.
+    """
+    faults = {"failed", "unusable"} if report.in_use == CPU else {"failed"}
+    return [
+        Problem(
+            code="provider_refused",
+            message=f"{refusal.provider}: {refusal.reason}",
+            hint=f"{report.in_use} is in use; `edge models verify` tries it again",
+        )
+        for refusal in report.refused
+        if refusal.why in faults
+    ]
 
 
 def _watch_problems(watch: WatchState, drop: Path) -> list[Problem]:
@@ -224,4 +239,14 @@ def _broker(state: PublisherState) -> BrokerHealth:
 
 def _models(info: VisionInfo) -> ModelHealth:
     bundle = BundleRef(name=info.bundle, sha256=info.sha256)
-    return ModelHealth(bundle=bundle, labels=info.labels, providers=(info.providers.in_use,))
+    report = info.providers
+    return ModelHealth(
+        bundle=bundle,
+        labels=info.labels,
+        providers=(report.in_use,),
+        asked=report.asked,
+        refused=tuple(
+            RefusedProvider(provider=r.provider, why=r.why, reason=r.reason) for r in report.refused
+        ),
+        files=dict(report.files),
+    )

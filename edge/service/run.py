@@ -13,6 +13,7 @@ from typing import Literal
 from edge.delivery.messages import Problem
 from edge.errors import ConfigError, IntakeError, StoreCorruptError
 from edge.service.daemon import Daemon, Progress
+from edge.service.engines import prepare
 from edge.service.memory import tame_malloc
 from edge.service.notify import notify, watchdog_interval
 from edge.settings import Settings
@@ -21,6 +22,7 @@ from edge.store.files import StateLock
 from edge.vision.bundles import find_bundle
 from edge.vision.labels import load_label_set
 from edge.vision.pipeline import Vision
+from edge.vision.session import ONNX_RUNTIME, Runtime
 
 log = logging.getLogger("edge")
 
@@ -43,6 +45,7 @@ def run(
     until_idle: bool = False,
     drain_timeout: float = 60.0,
     watch: Watch = lambda _progress, _phase: None,
+    runtime: Runtime = ONNX_RUNTIME,
 ) -> Ending:
     """Run the daemon until told to stop, or until everything that is there is done and delivered.
 
@@ -52,6 +55,7 @@ def run(
         until_idle: process what is there, close, deliver, end.
         drain_timeout: seconds that delivery may take at the end of ``until_idle``.
         watch: told about progress every second or so, with the name of the phase.
+        runtime: opens models; tests put providers of their own here.
 
     Returns:
         ``undelivered`` if messages still wait for the broker, ``interrupted`` if it was told to stop before
@@ -72,7 +76,11 @@ def run(
             return interrupted
         labels = load_label_set(settings.vision.labels)
         bundle = find_bundle(settings.vision.bundle, (settings.state / "models",))
-        vision = Vision.open(bundle, labels, settings.vision, settings.state / "cache")
+        cache = settings.state / "cache"
+        refused = prepare(bundle, settings.vision, cache, runtime.available(), stop)
+        if stop.is_set():
+            return interrupted
+        vision = Vision.open(bundle, labels, settings.vision, cache, runtime=runtime, banned=refused)
         if stop.is_set():
             return interrupted
         daemon = Daemon(settings, database, vision, labels, retry_incomplete=not until_idle)

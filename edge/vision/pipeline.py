@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge.errors import ProviderError
 from edge.settings import VisionSettings
 from edge.vision.classify import Classifier, Verdict, pooled
 from edge.vision.crops import Corners, region
@@ -20,14 +21,18 @@ from edge.vision.decode import Header, Pixels, decode, read_header, reduction
 from edge.vision.detect import Detector, DetectorBuffers, Found, thresholds_of
 from edge.vision.heads import KINDS
 from edge.vision.labels import LabelSet
+from edge.vision.lineup import Lineup
 from edge.vision.manifest import Manifest, bundle_sha256, load_manifest
 from edge.vision.prompts import cached_label_vectors
 from edge.vision.queries import Texts
-from edge.vision.selftest import ProviderReport, Towers, open_tested
+from edge.vision.selftest import ProviderReport, open_tested
+from edge.vision.session import ONNX_RUNTIME, Runtime
 from edge.vision.sight import Box, Detection, Embedding, Sight, Timings
 from edge.vision.snapshot import snapshot
 from edge.vision.text import Vectors
 from edge.vision.visual import VisualBuffers, VisualTower
+
+T = TypeVar("T")
 
 MOST_CROPS: Final = 16
 """Animals of one image that are named; a flock's others are counted."""
@@ -65,6 +70,14 @@ class _Named:
     together: Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class _Eyes:
+    """Both graphs on one provider."""
+
+    detector: Detector
+    visual: VisualTower
+
+
 class Vision:
     """Everything between an image's bytes and its :class:`~edge.vision.sight.Sight`.
 
@@ -73,8 +86,7 @@ class Vision:
     Args:
         bundle: the folder.
         manifest: of the bundle.
-        towers: graphs that passed the self-test.
-        report: on the provider that they run on.
+        lineup: graphs that passed the self-test, and what takes over if their provider fails.
         labels: names to choose from.
         settings: thresholds, floor, margin, snapshots.
         cache: folder in which the labels' embeddings are kept.
@@ -85,8 +97,7 @@ class Vision:
         bundle: Path,
         *,
         manifest: Manifest,
-        towers: Towers,
-        report: ProviderReport,
+        lineup: Lineup[_Eyes],
         labels: LabelSet,
         settings: VisionSettings,
         cache: Path,
@@ -94,25 +105,32 @@ class Vision:
         self._manifest = manifest
         self._settings = settings
         self._labels = labels
-        self._report = report
+        self._lineup = lineup
         self._sha256 = bundle_sha256(bundle)
-        self._detector = Detector(
-            towers.detector, manifest.detector, thresholds_of(manifest.detector, settings)
-        )
-        self._visual = VisualTower(towers.visual, manifest.visual)
         self._texts = Texts(bundle, manifest, settings.threads)
         self._classifier = self._classifier_of(labels, cache)
         self._own = threading.local()
 
     @classmethod
-    def open(cls, bundle: Path, labels: LabelSet, settings: VisionSettings, cache: Path) -> Self:
+    def open(
+        cls,
+        bundle: Path,
+        labels: LabelSet,
+        settings: VisionSettings,
+        cache: Path,
+        *,
+        runtime: Runtime = ONNX_RUNTIME,
+        banned: Mapping[str, str] | None = None,
+    ) -> Self:
         """Open a bundle on the first provider that passes the self-test.
 
         Args:
             bundle: its folder (see :func:`edge.vision.bundles.find_bundle`).
             labels: names to choose from.
             settings: providers, threads, thresholds, floor, margin, snapshots.
-            cache: folder in which the labels' embeddings are kept.
+            cache: folder in which the labels' embeddings are kept, and what providers compile.
+            runtime: opens graphs; tests put their own providers here.
+            banned: providers that are known not to work, with the reason.
 
         Raises:
             BundleError: the bundle is missing, damaged or inconsistent.
@@ -121,15 +139,24 @@ class Vision:
         """
         cv2.setNumThreads(1)  # workers are the parallelism; a pool behind each of them only gets in the way
         manifest = load_manifest(bundle)
-        towers, report = open_tested(bundle, manifest, settings.providers, settings.threads)
+
+        def opened(out: Mapping[str, str]) -> tuple[_Eyes, ProviderReport]:
+            towers, report = open_tested(
+                bundle,
+                manifest,
+                settings.providers,
+                settings.threads,
+                streams=settings.worker_count(),
+                cache=cache,
+                banned={**(banned or {}), **out},
+                runtime=runtime,
+            )
+            thresholds = thresholds_of(manifest.detector, settings)
+            detector = Detector(towers.detector, manifest.detector, thresholds)
+            return _Eyes(detector, VisualTower(towers.visual, manifest.visual)), report
+
         return cls(
-            bundle,
-            manifest=manifest,
-            towers=towers,
-            report=report,
-            labels=labels,
-            settings=settings,
-            cache=cache,
+            bundle, manifest=manifest, lineup=Lineup(opened), labels=labels, settings=settings, cache=cache
         )
 
     def see(self, data: bytes, max_pixels: int) -> Sight:
@@ -141,17 +168,20 @@ class Vision:
 
         Raises:
             ImageError: not a JPEG, larger than allowed, cut off or damaged.
-            ProviderError: a model failed to run.
+            ProviderError: a model failed to run, and no other provider can take over.
         """
+        return self._looked(lambda eyes: self._see(eyes, data, max_pixels))
+
+    def _see(self, eyes: _Eyes, data: bytes, max_pixels: int) -> Sight:
         start = time.perf_counter()
         header = read_header(data, max_pixels=max_pixels)
         image = decode(data, header, self._factor(header))
         decoding = time.perf_counter() - start
-        found, detecting = self._detector(image, self._detector_buffers())
+        found, detecting = eyes.detector(image, self._detector_buffers())
         boxes = [found.corners(i) for i in found.of("animal")[:MOST_CROPS]]
         sharp, again = self._sharp(data, header, image, boxes)
         crops = [self._crop(sharp, box) for box in boxes]
-        vectors, embedding = self._visual([image, *crops], self._visual_buffers())
+        vectors, embedding = eyes.visual([image, *crops], self._visual_buffers())
         named = self._named(found, vectors[1:])
         picture = self._snapshot(image, found)
         total = time.perf_counter() - start
@@ -187,11 +217,11 @@ class Vision:
 
         Raises:
             ImageError: not a JPEG, larger than allowed, cut off or damaged.
-            ProviderError: the model failed to run.
+            ProviderError: the model failed to run, and no other provider can take over.
         """
         header = read_header(data, max_pixels=max_pixels)
         image = decode(data, header, self._factor(header))
-        vectors, _ = self._visual([image], self._visual_buffers())
+        vectors, _ = self._looked(lambda eyes: eyes.visual([image], self._visual_buffers()))
         vector: Vectors = vectors[0]
         return vector
 
@@ -210,8 +240,17 @@ class Vision:
             label_count=len(self._labels.labels),
             dimension=self._manifest.visual.dimension,
             languages=self._manifest.text.languages,
-            providers=self._report,
+            providers=self._lineup.report,
         )
+
+    def _looked(self, look: Callable[[_Eyes], T]) -> T:
+        """Look with what is in use; with what takes over where its provider fails."""
+        while True:
+            eyes = self._lineup.in_use
+            try:
+                return look(eyes)
+            except ProviderError as error:
+                self._lineup.failed(eyes, error)
 
     def _classifier_of(self, labels: LabelSet, cache: Path) -> Classifier:
         vectors = cached_label_vectors(labels, self._sha256, cache, self._texts.embed)
@@ -273,13 +312,13 @@ class Vision:
 
     def _detector_buffers(self) -> DetectorBuffers:
         if not hasattr(self._own, "detector"):
-            self._own.detector = self._detector.buffers()
+            self._own.detector = DetectorBuffers(self._manifest.detector)
         buffers: DetectorBuffers = self._own.detector
         return buffers
 
     def _visual_buffers(self) -> VisualBuffers:
         if not hasattr(self._own, "visual"):
-            self._own.visual = self._visual.buffers()
+            self._own.visual = VisualBuffers(self._manifest.visual)
         buffers: VisualBuffers = self._own.visual
         return buffers
 

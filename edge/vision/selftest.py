@@ -10,8 +10,8 @@ people, and the next one is tried.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,24 +19,33 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import BundleError, ProviderError
-from edge.vision.manifest import Manifest, verify_file
-from edge.vision.session import Model, available_providers, require
+from edge.vision.manifest import Manifest, ModelFile, Stored, bundle_sha256, verify_file
+from edge.vision.providers import CPU, cache_of, chain, target_of, unsuited
+from edge.vision.session import ONNX_RUNTIME, Model, Runtime, UnusableError, require
+from edge.vision.visual import BATCH
 
 Part = Literal["detector", "visual", "text"]
+Why = Literal["absent", "unsuited", "unusable", "failed"]
 Array = npt.NDArray[Any]
-Opener = Callable[[Path, str, int], Model]
 _APART: Final = 0.5  # share of the references' distance that two different outputs must keep
 _TWO: Final = 2
 ABSENT: Final = "not in the installed ONNX Runtime"
-"""Reason of a refusal that needs nobody: the provider was never there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A provider that was asked for and isn't used, and why."""
+    """A provider that was asked for and isn't used, and why.
+
+    Attributes:
+        provider: ONNX Runtime's name.
+        reason: for people.
+        why: ``absent`` from the installed ONNX Runtime, ``unsuited`` to the bundle's files, ``unusable``
+            because its own libraries can't be loaded, or ``failed``: it gives wrong results or none.
+    """
 
     provider: str
     reason: str
+    why: Why = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +57,14 @@ class ProviderReport:
         in_use: the first of them that passed.
         refused: those before it.
         cosine: per part, the worst cosine to the reference.
+        files: per part, the file that is used on it.
     """
 
     asked: tuple[str, ...]
     in_use: str
     refused: tuple[Refusal, ...]
     cosine: Mapping[str, float]
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +101,14 @@ def _golden(content: Mapping[str, Array], part: Part) -> Golden:
     return Golden(named("input"), named("output"))
 
 
-def check(model: Model, golden: Golden, minimum: float) -> float:
+def check(model: Model, golden: Golden, minimum: float, batch: int = 0) -> float:
     """Run the golden inputs, one after the other as images will come.
 
     Args:
         model: the graph on the provider in question.
         golden: inputs and reference outputs.
         minimum: cosine that every output of every sample must reach.
+        batch: run them a second time, repeated so often that this many go in at once; 0 leaves that out.
 
     Returns:
         the worst cosine.
@@ -108,12 +120,15 @@ def check(model: Model, golden: Golden, minimum: float) -> float:
     require(model, list(golden.inputs), list(golden.outputs))
     names = list(golden.outputs)
     samples = range(len(golden.outputs[names[0]]))
-    runs = [model.run({k: v[i : i + 1] for k, v in golden.inputs.items()}, names) for i in samples]
+    singly = [model.run({k: v[i : i + 1] for k, v in golden.inputs.items()}, names) for i in samples]
+    together = model.run(_repeated(golden.inputs, batch), names) if batch else []
     worst = 1.0
     for position, name in enumerate(names):
-        got = np.stack([run[position][0].astype(np.float64).ravel() for run in runs])
-        want = golden.outputs[name].astype(np.float64).reshape(len(got), -1)
-        worst = min(worst, _compare(model, name, got, want))
+        want = golden.outputs[name]
+        worst = min(worst, _compare(model, name, np.concatenate([run[position] for run in singly]), want))
+        if batch:
+            repeated = _repeated({name: want}, batch)[name]
+            worst = min(worst, _compare(model, name, together[position], repeated))
     if not worst >= minimum:
         raise ProviderError(
             f"results of {model.provider} differ from the reference",
@@ -123,7 +138,13 @@ def check(model: Model, golden: Golden, minimum: float) -> float:
     return worst
 
 
-def _compare(model: Model, name: str, got: Array, want: Array) -> float:
+def _repeated(arrays: Mapping[str, Array], batch: int) -> dict[str, Array]:
+    return {name: np.resize(array, (batch, *array.shape[1:])) for name, array in arrays.items()}
+
+
+def _compare(model: Model, name: str, results: Array, references: Array) -> float:
+    got = results.astype(np.float64).reshape(len(results), -1)
+    want = references.astype(np.float64).reshape(len(references), -1)
     if got.shape != want.shape or not np.isfinite(got).all():
         raise ProviderError(
             f"{model.provider} gives no numbers, or not as many as it should",
@@ -150,8 +171,12 @@ def open_tested(
     bundle: Path,
     manifest: Manifest,
     providers: Sequence[str],
-    threads: int,
-    opener: Opener = Model,
+    threads: int = 1,
+    *,
+    streams: int = 1,
+    cache: Path | None = None,
+    banned: Mapping[str, str] | None = None,
+    runtime: Runtime = ONNX_RUNTIME,
 ) -> tuple[Towers, ProviderReport]:
     """Open a bundle's graphs on the first provider that gets the golden samples right.
 
@@ -160,31 +185,38 @@ def open_tested(
         manifest: of the bundle.
         providers: in order of preference; those that aren't installed are passed over.
         threads: inside one run.
-        opener: opens one graph; tests put their own here.
+        streams: runs at once, for providers that have to know.
+        cache: folder for what providers compile; None keeps nothing.
+        banned: providers that must not be tried, with the reason.
+        runtime: opens graphs; tests put their own providers here.
 
     Raises:
         ProviderError: none is left; says each one's reason.
         BundleError: the bundle itself is at fault, so that no provider could do better.
     """
-    verify_file(bundle / manifest.detector.file, manifest.detector.sha256)
-    verify_file(bundle / manifest.visual.file, manifest.visual.sha256)
     golden = load_golden(bundle, manifest, ("detector", "visual"))
-    available = available_providers()
+    available = runtime.available()
     refused: list[Refusal] = []
     for provider in providers:
-        if provider not in available:
-            refused.append(Refusal(provider, ABSENT))
+        reason = ABSENT if provider not in available else (banned or {}).get(provider, "")
+        if reason:
+            refused.append(Refusal(provider, reason, "absent" if reason == ABSENT else "failed"))
             continue
-
-        def open_file(name: str, provider: str = provider) -> Model:
-            return opener(bundle / name, provider, threads)
-
+        opening = _Opening(bundle, provider, available, threads, streams, cache, runtime)
+        unfit = unsuited(provider, opening.stored(manifest.detector)) or unsuited(
+            provider, opening.stored(manifest.visual)
+        )
+        if unfit:
+            refused.append(Refusal(provider, unfit, "unsuited"))
+            continue
         try:
-            towers, cosine = _try(open_file, manifest, golden)
+            towers, cosine = _try(opening, manifest, golden)
         except ProviderError as error:
-            refused.append(Refusal(provider, str(error)))
+            why: Why = "unusable" if isinstance(error, UnusableError) else "failed"
+            refused.append(Refusal(provider, str(error), why))
             continue
-        return towers, ProviderReport(tuple(providers), provider, tuple(refused), cosine)
+        files = {"detector": towers.detector.path.name, "visual": towers.visual.path.name}
+        return towers, ProviderReport(tuple(providers), provider, tuple(refused), cosine, files)
     raise ProviderError(
         "no execution provider can be used",
         subject=", ".join(providers) or "none is configured",
@@ -192,15 +224,88 @@ def open_tested(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """How graphs are opened on one provider."""
+
+    bundle: Path
+    provider: str
+    available: Sequence[str]
+    threads: int
+    streams: int
+    cache: Path | None
+    runtime: Runtime
+
+    def stored(self, section: ModelFile) -> Stored:
+        return section.stored_for(target_of(self.provider))
+
+    def open(self, section: ModelFile) -> Model:
+        stored = self.stored(section)
+        verify_file(self.bundle / stored.file, stored.sha256)
+        cache = cache_of(self.cache, self.provider, bundle_sha256(self.bundle))
+        if cache is not None:
+            _make(cache)
+        options = chain(
+            self.provider,
+            self.available,
+            cache=cache,
+            stored=stored,
+            threads=self.threads,
+            streams=self.streams,
+        )
+        return self.runtime.open(self.bundle / stored.file, self.provider, self.threads, options)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ProviderError(
+            "no folder for compiled models", subject=str(folder), hint=error.strerror or ""
+        ) from error
+
+
 def _try(
-    open_file: Callable[[str], Model], manifest: Manifest, golden: Mapping[Part, Golden]
+    opening: _Opening, manifest: Manifest, golden: Mapping[Part, Golden]
 ) -> tuple[Towers, dict[str, float]]:
-    detector, visual = open_file(manifest.detector.file), open_file(manifest.visual.file)
+    """Open both graphs and test them.
+
+    What isn't the CPU also has to get a full batch right: batches have had kernels and faults of their own.
+    An engine that was made for one image is then made anew for any number up to a full batch, now and not
+    at the first image with many animals.
+    """
+    detector, visual = opening.open(manifest.detector), opening.open(manifest.visual)
+    batch = 0 if opening.provider == CPU else BATCH
     cosine = {
         "detector": check(detector, golden["detector"], floor_of(manifest, "detector")),
-        "visual": check(visual, golden["visual"], floor_of(manifest, "visual")),
+        "visual": check(visual, golden["visual"], floor_of(manifest, "visual"), batch),
     }
     return Towers(detector, visual), cosine
+
+
+def prove(
+    bundle: Path,
+    manifest: Manifest,
+    part: Part,
+    provider: str,
+    *,
+    cache: Path | None = None,
+    runtime: Runtime = ONNX_RUNTIME,
+) -> float:
+    """Run one part's golden inputs on one provider.
+
+    Returns:
+        the worst cosine.
+
+    Raises:
+        ProviderError: the provider can't be used or gets them wrong.
+        BundleError: a file is missing or isn't what the manifest says.
+    """
+    opening = _Opening(bundle, provider, runtime.available(), 1, 1, cache, runtime)
+    batch = BATCH if part == "visual" and provider != CPU else 0
+    golden = load_golden(bundle, manifest, (part,))[part]
+    model = opening.open(getattr(manifest, part))
+    return check(model, golden, floor_of(manifest, part), batch)
 
 
 def floor_of(manifest: Manifest, part: Part) -> float:

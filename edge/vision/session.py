@@ -8,18 +8,27 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy.typing as npt
 
 from edge.errors import BundleError, ProviderError
+from edge.settings import PROVIDERS
+from edge.vision.providers import Options
 
-CPU: Final = "CPUExecutionProvider"
-DISTRIBUTIONS: Final = ("onnxruntime", "onnxruntime-gpu")
-_ERRORS_ONLY: Final = 3
-_INSTALL: Final = "install one of the extras: edge-camera-trap[cpu] or edge-camera-trap[gpu]"
+CPU: Final = PROVIDERS["cpu"]
+DISTRIBUTIONS: Final = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
+_FATAL_ONLY: Final = 4  # errors are raised as well, and told in one line
+_REASON: Final = 160
+_INSTALL: Final = "install one of the extras: edge-camera-trap[cpu], [gpu] or [openvino]"
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+Chain = Sequence[tuple[str, Options]]
+"""Providers of one session with their options, best first."""
+
+
+class UnusableError(ProviderError):
+    """The provider's own libraries can't be loaded here."""
 
 
 def installed_runtimes() -> dict[str, str]:
@@ -67,28 +76,38 @@ class Model:
 
     Args:
         path: the ONNX file.
-        provider: where to run; what the provider can't do runs on the CPU.
+        provider: where to run; what the provider can't do runs on the next of the chain.
         threads: inside one run.
+        chain: the provider and those behind it with their options (see
+            :func:`edge.vision.providers.chain`); by default the CPU behind it, without options.
 
     Raises:
         BundleError: the file is missing or isn't a graph that ONNX Runtime understands.
-        ProviderError: the provider can't be used, or fell back to another by itself.
+        ProviderError: the provider can't be used, fell back to another by itself, or takes nothing of this
+            graph.
     """
 
-    def __init__(self, path: Path, provider: str = CPU, threads: int = 1) -> None:
+    def __init__(self, path: Path, provider: str = CPU, threads: int = 1, chain: Chain = ()) -> None:
         self.path = path
         self.provider = provider
         ort = runtime()
+        named = chain or [(name, {}) for name in dict.fromkeys((provider, CPU))]
         with _mapped(f"{path.name} on {provider}", path):
-            chain = [provider] if provider == CPU else [provider, CPU]
-            self._session = ort.InferenceSession(str(path), _options(ort, threads), providers=chain)
+            self._session = ort.InferenceSession(
+                str(path),
+                _options(ort, threads),
+                providers=[(name, dict(options)) for name, options in named],
+            )
         if self._session.get_providers()[0] != provider:
-            raise ProviderError(
+            raise UnusableError(
                 f"{provider} is installed but can't be used",
                 subject=path.name,
                 hint="its libraries are missing or of another version; `edge doctor` says more",
             )
         self._session.disable_fallback()
+        self.share = _share(self._session, provider)
+        if self.share == 0:
+            raise ProviderError(f"{provider} can do nothing of this graph", subject=path.name)
         self.inputs: dict[str, tuple[Any, ...]] = {i.name: tuple(i.shape) for i in self._session.get_inputs()}
         self.outputs: tuple[str, ...] = tuple(o.name for o in self._session.get_outputs())
 
@@ -108,6 +127,33 @@ class Model:
         with _mapped(f"{self.path.name} on {self.provider}"):
             results: list[npt.NDArray[Any]] = self._session.run(list(outputs), dict(inputs))
         return results
+
+
+class Runtime(Protocol):
+    """What opens models; tests put providers of their own here."""
+
+    def available(self) -> tuple[str, ...]:
+        """Execution providers that can be asked for."""
+        ...
+
+    def open(self, path: Path, provider: str, threads: int, chain: Chain) -> Model:
+        """Open a graph; see :class:`Model`."""
+        ...
+
+
+class OnnxRuntime:
+    """The installed ONNX Runtime."""
+
+    def available(self) -> tuple[str, ...]:
+        """See :func:`available_providers`."""
+        return available_providers()
+
+    def open(self, path: Path, provider: str, threads: int, chain: Chain) -> Model:
+        """See :class:`Model`."""
+        return Model(path, provider, threads, chain)
+
+
+ONNX_RUNTIME: Final[Runtime] = OnnxRuntime()
 
 
 def require(model: Model, inputs: Sequence[str], outputs: Sequence[str]) -> None:
@@ -132,11 +178,22 @@ def _options(ort: ModuleType, threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # an arena keeps the largest image's memory for ever
     options.enable_mem_pattern = False
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _FATAL_ONLY
     # A thread that spins takes the core from the session beside it.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     return options
+
+
+def _share(session: Any, provider: str) -> float | None:
+    """Share of the graph's nodes that a provider took, 0 to 1; None if this version can't tell."""
+    if not hasattr(session, "get_provider_graph_assignment_info"):  # from 1.24 on
+        return None
+    nodes: dict[str, int] = {}
+    for part in session.get_provider_graph_assignment_info():
+        nodes[part.ep_name] = nodes.get(part.ep_name, 0) + len(part.get_nodes())
+    return nodes.get(provider, 0) / max(1, sum(nodes.values()))
 
 
 @contextmanager
@@ -150,7 +207,15 @@ def _mapped(subject: str, path: Path | None = None) -> Iterator[None]:
     try:
         yield
     except any_of_it as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = _reason(str(error))
         if path is not None and (not path.is_file() or isinstance(error, about_the_file)):
             raise BundleError("model can't be loaded", subject=str(path), hint=reason) from error
         raise ProviderError("model failed to run", subject=subject, hint=reason) from error
+
+
+def _reason(text: str) -> str:
+    """An error of several lines, in one: how it begins, and the end, where a library says what it was."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no reason given"]
+    if len(lines) == 1 and len(lines[0]) <= _REASON:
+        return lines[0]
+    return f"{lines[0][:_REASON]} ... {lines[-1][-_REASON:]}"

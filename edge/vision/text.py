@@ -8,14 +8,14 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
 
 from edge.errors import BundleError
 from edge.vision.manifest import Manifest, verify_file
+from edge.vision.providers import target_of
 from edge.vision.session import CPU, Model, require
+from edge.vision.tokens import Tokens, fixed_length
 
 Vectors = npt.NDArray[np.float32]
-_PADDING: Final = ("pad_id", "pad_type_id", "pad_token", "direction")
 _BATCH: Final = 32  # texts in one run: bounds memory, and longer batches aren't faster
 
 
@@ -37,11 +37,14 @@ class TextTower:
         spec = manifest.text
         self._spec = spec
         self._dimension = manifest.visual.dimension
-        self._tokenizer = _tokenizer(bundle / spec.tokenizer, spec.tokenizer_sha256)
-        verify_file(bundle / spec.file, spec.sha256)
-        self.model = Model(bundle / spec.file, provider, threads)
+        # tokenizers raises bare Exceptions; bytes that are the manifest's leave no reason for one.
+        verify_file(bundle / spec.tokenizer, spec.tokenizer_sha256)
+        stored = spec.stored_for(target_of(provider))
+        verify_file(bundle / stored.file, stored.sha256)
+        self.model = Model(bundle / stored.file, provider, threads)
         require(self.model, [spec.ids, *([spec.mask] if spec.mask else [])], [spec.output])
-        _fit(self._tokenizer, spec.max_tokens, self.model.inputs[spec.ids])
+        length = fixed_length(self.model.inputs[spec.ids])
+        self._tokens = Tokens(bundle / spec.tokenizer, spec, length)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts.
@@ -62,11 +65,7 @@ class TextTower:
         return vectors
 
     def _run(self, texts: Sequence[str]) -> Vectors:
-        encoded = self._tokenizer.encode_batch(list(texts))
-        inputs = {self._spec.ids: np.array([e.ids for e in encoded], np.int64)}
-        if self._spec.mask is not None:
-            inputs[self._spec.mask] = np.array([e.attention_mask for e in encoded], np.int64)
-        (output,) = self.model.run(inputs, [self._spec.output])
+        (output,) = self.model.run(self._tokens(texts), [self._spec.output])
         if output.shape != (len(texts), self._dimension):
             raise BundleError(
                 f"text model gives {output.shape[1:]} numbers, the manifest says {self._dimension}",
@@ -80,17 +79,3 @@ def unit(vectors: Vectors) -> Vectors:
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     scaled: Vectors = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
     return scaled
-
-
-def _tokenizer(path: Path, expected: str) -> Tokenizer:
-    # tokenizers raises bare Exceptions; bytes that are those of the manifest leave no reason for one.
-    verify_file(path, expected)
-    return Tokenizer.from_file(str(path))
-
-
-def _fit(tokenizer: Tokenizer, most: int, shape: Sequence[object]) -> None:
-    fixed = shape[1] if len(shape) > 1 and isinstance(shape[1], int) else None
-    tokenizer.enable_truncation(max_length=fixed or most)
-    padding = tokenizer.padding or {}
-    keep = {key: padding[key] for key in _PADDING if key in padding}
-    tokenizer.enable_padding(length=fixed, **keep)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ import numpy.typing as npt
 import pytest
 
 from edge.errors import BundleError, ProviderError
-from edge.vision import selftest
-from edge.vision.manifest import load_manifest
-from edge.vision.selftest import ProviderReport, Towers, check, load_golden, open_tested
-from edge.vision.session import CPU, Model
+from edge.vision.manifest import bundle_sha256, load_manifest
+from edge.vision.providers import CPU, CUDA, TENSORRT
+from edge.vision.selftest import Part, ProviderReport, Towers, check, load_golden, open_tested, prove
+from edge.vision.session import ONNX_RUNTIME, Chain, Model, Runtime, UnusableError
 from tests.vision import toy
 
 Fault = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
@@ -31,10 +32,28 @@ def _faulty(fault: Fault) -> type[_Faulty]:
     return type("_Faulty", (_Faulty,), {"fault": staticmethod(fault)})
 
 
+class _Bench:
+    """A runtime whose providers are the CPU in disguise, each with a fault of its own."""
+
+    def __init__(self, **faults: Fault | None) -> None:
+        self._faults = {{"cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}[k]: v for k, v in faults.items()}
+        self.opened: list[tuple[str, str, Chain]] = []
+
+    def available(self) -> tuple[str, ...]:
+        return tuple(self._faults)
+
+    def open(self, path: Path, provider: str, threads: int, chain: Chain) -> Model:
+        self.opened.append((path.name, provider, chain))
+        fault = self._faults[provider]
+        model = (Model if fault is None else _faulty(fault))(path, CPU, threads)
+        model.provider = provider
+        return model
+
+
 def _open(
-    bundle: Path, providers: tuple[str, ...] = (CPU,), opener: Any = Model
+    bundle: Path, providers: tuple[str, ...] = (CPU,), runtime: Runtime = ONNX_RUNTIME, **more: Any
 ) -> tuple[Towers, ProviderReport]:
-    return open_tested(bundle, load_manifest(bundle), providers, 1, opener)
+    return open_tested(bundle, load_manifest(bundle), providers, 1, runtime=runtime, **more)
 
 
 def test_right_results_pass(bundle: Path) -> None:
@@ -61,7 +80,7 @@ FAULTS: dict[str, Fault] = {
 def test_wrong_results_are_refused(bundle: Path, name: str) -> None:
     """Constant, empty, undefined, shifted or short results never pass."""
     with pytest.raises(ProviderError, match="no execution provider can be used") as caught:
-        _open(bundle, opener=_faulty(FAULTS[name]))
+        _open(bundle, runtime=_Bench(cpu=FAULTS[name]))
     assert CPU in caught.value.hint
 
 
@@ -76,8 +95,8 @@ def test_constant_detector_is_refused(bundle: Path) -> None:
 def test_small_deviation_passes_and_is_reported(bundle: Path) -> None:
     """Rounding of another precision stays above the floor, and shows in the report."""
     random = np.random.default_rng(0)
-    noisy = _faulty(lambda array: array + random.normal(0, 0.002, array.shape).astype(array.dtype))
-    _, report = _open(bundle, opener=noisy)
+    noisy = _Bench(cpu=lambda array: array + random.normal(0, 0.002, array.shape).astype(array.dtype))
+    _, report = _open(bundle, runtime=noisy)
     assert 0.99 <= report.cosine["detector"] < 0.99999
 
 
@@ -85,28 +104,121 @@ def test_floor_of_the_manifest_decides(bundle: Path) -> None:
     """The same deviation fails when the manifest asks for more."""
     toy.save_manifest(bundle, golden={"min_cosine": {"detector": 0.999999, "visual": 0.99, "text": 0.99}})
     random = np.random.default_rng(0)
-    noisy = _faulty(lambda array: array + random.normal(0, 0.01, array.shape).astype(array.dtype))
+    noisy = _Bench(cpu=lambda array: array + random.normal(0, 0.01, array.shape).astype(array.dtype))
     with pytest.raises(ProviderError, match="differ from the reference"):
-        _open(bundle, opener=noisy)
+        _open(bundle, runtime=noisy)
 
 
-def test_next_provider_is_tried(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_next_provider_is_tried(bundle: Path) -> None:
     """A failing provider is refused with its reason, and the next in the list is used."""
-    monkeypatch.setattr(selftest, "available_providers", lambda: ("FastExecutionProvider", CPU))
-    constant = _faulty(np.ones_like)
-
-    def opener(path: Path, provider: str, threads: int) -> Model:
-        return Model(path, CPU, threads) if provider == CPU else constant(path, CPU, threads)
-
-    towers, report = _open(bundle, ("TensorrtExecutionProvider", "FastExecutionProvider", CPU), opener)
-    assert report.asked == ("TensorrtExecutionProvider", "FastExecutionProvider", CPU)
+    runtime = _Bench(cuda=np.ones_like, cpu=None)
+    towers, report = _open(bundle, (TENSORRT, CUDA, CPU), runtime)
+    assert report.asked == (TENSORRT, CUDA, CPU)
     assert report.in_use == towers.visual.provider == CPU
-    assert [refusal.provider for refusal in report.refused] == [
-        "TensorrtExecutionProvider",
-        "FastExecutionProvider",
-    ]
+    assert [(r.provider, r.why) for r in report.refused] == [(TENSORRT, "absent"), (CUDA, "failed")]
     assert "not in the installed" in report.refused[0].reason
     assert "same result" in report.refused[1].reason
+    assert report.files == {"detector": "detector.onnx", "visual": "visual.onnx"}
+
+
+def test_provider_that_is_banned_is_not_opened(bundle: Path) -> None:
+    """What failed while running isn't given another chance by the next opening."""
+    runtime = _Bench(cuda=None, cpu=None)
+    _, report = _open(bundle, (CUDA, CPU), runtime, banned={CUDA: "it died"})
+    assert (report.in_use, report.refused[0].reason, report.refused[0].why) == (CPU, "it died", "failed")
+    assert {provider for _, provider, _ in runtime.opened} == {CPU}
+
+
+def test_libraries_that_are_missing_are_told_apart(bundle: Path) -> None:
+    """A provider that can't be loaded isn't one that sees wrongly."""
+
+    class Unloadable(_Bench):
+        def open(self, path: Path, provider: str, threads: int, chain: Chain) -> Model:
+            if provider == CUDA:
+                raise UnusableError("installed but can't be used")
+            return super().open(path, provider, threads, chain)
+
+    _, report = _open(bundle, (CUDA, CPU), Unloadable(cuda=None, cpu=None))
+    assert [(r.provider, r.why) for r in report.refused] == [(CUDA, "unusable")]
+
+
+def test_batches_are_tested_too(bundle: Path) -> None:
+    """A provider that only gets single images right is refused; the CPU isn't asked for batches."""
+
+    def first_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.concatenate([array[:1], np.roll(array[1:], 1, axis=1)])
+
+    _, report = _open(bundle, (CUDA, CPU), _Bench(cuda=first_only, cpu=None))
+    assert (report.in_use, "visual.onnx" in report.refused[0].reason) == (CPU, True)
+    _, report = _open(bundle, (CPU,), _Bench(cpu=first_only))
+    assert report.refused == ()
+
+
+def _with_variant(bundle: Path, target: str, precision: str) -> None:
+    """Another file of the visual tower, for one kind of machine."""
+    data = (bundle / "visual.onnx").read_bytes()
+    name = f"visual.{target}.onnx"
+    (bundle / name).write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    variant = {"file": name, "sha256": digest, "opset": 17, "precision": precision, "target": target}
+    toy.save_manifest(bundle, visual={"precision": "int8 QDQ", "variants": [variant]})
+
+
+def test_each_provider_gets_its_own_file(bundle: Path) -> None:
+    """A bundle may carry a file for TensorRT; the CPU goes on with the one that runs everywhere."""
+    _with_variant(bundle, "tensorrt", "int8 symmetric")
+    runtime = _Bench(tensorrt=None, cpu=None)
+    _, report = _open(bundle, (TENSORRT, CPU), runtime)
+    assert (report.in_use, report.files["visual"]) == (TENSORRT, "visual.tensorrt.onnx")
+    _, report = _open(bundle, (CPU,), runtime)
+    assert report.files["visual"] == "visual.onnx"
+
+
+def test_file_for_processors_is_not_tried_on_tensorrt(bundle: Path) -> None:
+    """Without a file of its own TensorRT is passed over, and what to export is said."""
+    toy.save_manifest(bundle, visual={"precision": "int8 QDQ"})
+    runtime = _Bench(tensorrt=None, cpu=None)
+    _, report = _open(bundle, (TENSORRT, CPU), runtime)
+    assert (report.in_use, report.refused[0].why) == (CPU, "unsuited")
+    assert "--target tensorrt" in report.refused[0].reason
+    assert {provider for _, provider, _ in runtime.opened} == {CPU}
+
+
+def test_flipped_byte_in_the_providers_own_file(bundle: Path) -> None:
+    """The file that would be used is the one whose digest counts."""
+    _with_variant(bundle, "tensorrt", "int8 symmetric")
+    (bundle / "visual.tensorrt.onnx").write_bytes(b"other")
+    with pytest.raises(BundleError, match="differs from its manifest"):
+        _open(bundle, (TENSORRT, CPU), _Bench(tensorrt=None, cpu=None))
+    _, report = _open(bundle, (CPU,))
+    assert report.in_use == CPU
+
+
+def test_compiled_models_are_kept_for_each_bundle(bundle: Path, tmp_path: Path) -> None:
+    """Engines lie below the cache folder, by provider and bundle, where the options say."""
+    runtime = _Bench(tensorrt=None, cuda=None, cpu=None)
+    _open(bundle, (TENSORRT, CPU), runtime, cache=tmp_path / "cache")
+    folder = tmp_path / "cache" / "tensorrt" / bundle_sha256(bundle)[:16]
+    assert folder.is_dir()
+    _, _, chain = runtime.opened[0]
+    assert [name for name, _ in chain] == [TENSORRT, CUDA, CPU]
+    assert chain[0][1]["trt_engine_cache_path"] == str(folder)
+
+
+def test_cache_that_cannot_be_made_refuses_the_provider(bundle: Path, tmp_path: Path) -> None:
+    """Minutes of building at each start would be worse than the next provider."""
+    (tmp_path / "cache").write_text("a file")
+    _, report = _open(bundle, (TENSORRT, CPU), _Bench(tensorrt=None, cpu=None), cache=tmp_path / "cache")
+    assert (report.in_use, "no folder" in report.refused[0].reason) == (CPU, True)
+
+
+@pytest.mark.parametrize("part", ["detector", "visual", "text"])
+def test_each_part_can_be_proven_alone(bundle: Path, part: Part) -> None:
+    """Text as well as images, on any provider."""
+    manifest = load_manifest(bundle)
+    assert prove(bundle, manifest, part, CPU) > 0.999
+    with pytest.raises(ProviderError):
+        prove(bundle, manifest, part, CUDA, runtime=_Bench(cuda=np.zeros_like))
 
 
 def test_no_provider_left_is_an_error_with_every_reason(bundle: Path) -> None:
