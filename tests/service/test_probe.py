@@ -24,17 +24,29 @@ def test_process_survives_good_and_bad_images(bundle: Path, tmp_path: Path, data
     """An image that can't be decoded kills nobody."""
     image = tmp_path / "a.JPG"
     image.write_bytes(data)
-    assert probe.survives(bundle, image, MAX_PIXELS)
+    assert probe.survives(bundle, image, MAX_PIXELS, cache=tmp_path)
 
 
 def test_file_that_is_gone_kills_nobody(bundle: Path, tmp_path: Path) -> None:
     """A card that was pulled is no fault of its images."""
-    assert probe.survives(bundle, tmp_path / "gone.JPG", MAX_PIXELS)
+    assert probe.survives(bundle, tmp_path / "gone.JPG", MAX_PIXELS, cache=tmp_path)
 
 
 def test_process_that_never_came_to_look_says_nothing(tmp_path: Path) -> None:
     """Models that can't be opened, or no memory for them, condemn no image."""
-    assert probe.survives(tmp_path / "no-bundle", tmp_path / "a.JPG", MAX_PIXELS)
+    assert probe.survives(tmp_path / "no-bundle", tmp_path / "a.JPG", MAX_PIXELS, cache=tmp_path)
+
+
+def test_provider_that_fails_condemns_no_image(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU that gives up while it looks says nothing about the image."""
+    (tmp_path / "sitecustomize.py").write_text(_DEADLY)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("MANNER", "provider")
+    image = tmp_path / "a.JPG"
+    image.write_bytes(jpeg_bytes(64, 48))
+    assert probe.survives(bundle, image, MAX_PIXELS, cache=tmp_path)
 
 
 def test_image_that_ends_the_process_is_told(
@@ -49,7 +61,7 @@ def test_image_that_ends_the_process_is_told(
     beats: list[None] = []
     for manner in ("kill", "raise", "hang"):
         monkeypatch.setenv("MANNER", manner)
-        assert not probe.survives(bundle, image, MAX_PIXELS, lambda: beats.append(None))
+        assert not probe.survives(bundle, image, MAX_PIXELS, lambda: beats.append(None), cache=tmp_path)
     assert beats
 
 
@@ -61,6 +73,8 @@ def deadly(self, data, max_pixels):
         os.kill(os.getpid(), 9)
     if os.environ["MANNER"] == "hang":
         time.sleep(60)
+    if os.environ["MANNER"] == "provider":
+        raise pipeline.ProviderError("model failed to run")
     raise ValueError
 pipeline.Vision.see = deadly
 """
