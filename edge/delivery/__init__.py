@@ -2,7 +2,7 @@
 
 from edge.delivery.backlog import Pace
 from edge.delivery.change import MediaLine, Origin, choose_media, registration_message
-from edge.delivery.commands import Handler
+from edge.delivery.commands import Command, Handler
 from edge.delivery.messages import BundleRef, Health, RegistrationMessage, encode
 from edge.delivery.outbox import Outbox, OutboxCounts, OutboxRow
 from edge.delivery.publisher import Publisher
@@ -10,6 +10,7 @@ from edge.delivery.state import PublisherState
 
 __all__ = [
     "BundleRef",
+    "Command",
     "Handler",
     "Health",
     "MediaLine",

@@ -9,7 +9,8 @@ Invariants:
 4. No more than one page of rows is in memory.
 
 A deployment whose messages the broker refuses for reasons of its own (access rules, quotas) is *held*: its
-rows stay in line, the others go on, and after a while it is tried again.
+rows stay in line, the others go on, and after a while it is tried again, with one row. Only once that is
+taken the others follow: with many on their way the broker might take the last and refuse the first.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Backlog:
         self._exhausted = False
         self._news = False
         self._looked = float("-inf")
-        self._busy: set[int] = set()
+        self._busy: dict[int, str] = {}  # number -> deployment
         self._taken: list[int] = []
         self._taken_since = 0.0
         self._holds: dict[str, _Hold] = {}
@@ -93,7 +94,7 @@ class Backlog:
         while row := self._peek(now):
             self._page.popleft()
             if row.seq not in self._busy and not self._held(row.deployment, now):
-                self._busy.add(row.seq)
+                self._busy[row.seq] = row.deployment
                 return row
         if not self._busy:
             self._forget_holds(now)
@@ -111,7 +112,7 @@ class Backlog:
 
     def lost(self, seqs: list[int]) -> None:
         """The connection ended without an answer to these."""
-        self._busy.difference_update(seqs)
+        self._forget(seqs)
         self.rewind()
 
     def taken(self, row: OutboxRow, now: float) -> None:
@@ -119,12 +120,13 @@ class Backlog:
         if not self._taken:
             self._taken_since = now
         self._taken.append(row.seq)
-        self._holds.pop(row.deployment, None)
+        if self._holds.pop(row.deployment, None):
+            self.rewind()  # rows that had to wait for this one were passed over
         self._tries.pop(row.seq, None)
 
     def hold(self, row: OutboxRow, reason: str, now: float) -> None:
         """The broker refuses this deployment for now."""
-        self._busy.discard(row.seq)
+        self._forget([row.seq])
         hold = self._holds.get(row.deployment)
         if hold is None:
             hold = _Hold(0.0, reason, Backoff(self._pace.hold_first, self._pace.hold_longest))
@@ -143,7 +145,9 @@ class Backlog:
     def set_aside(self, seq: int, reason: str) -> None:
         """The broker refuses this very message: out of the line with it."""
         self._outbox.set_aside(seq, reason)
-        self._busy.discard(seq)
+        if self._busy.get(seq) in self._holds:
+            self.rewind()  # the next one is tried in its place
+        self._forget([seq])
         self._tries.pop(seq, None)
         self.aside += 1
 
@@ -158,7 +162,7 @@ class Backlog:
                 # They stay busy here and pending there: written down as soon as there is space.
                 self._taken_since = now + pace.full
                 return
-            self._busy.difference_update(taken)
+            self._forget(taken)
             self.acked += len(taken)
             self._taken = []
 
@@ -198,9 +202,14 @@ class Backlog:
                 self._after = self._page[-1].seq
         return self._page[0] if self._page else None
 
+    def _forget(self, seqs: list[int]) -> None:
+        for seq in seqs:
+            self._busy.pop(seq, None)
+
     def _held(self, deployment: str, now: float) -> bool:
+        """Whether a deployment's rows have to wait: for their time, or for the one that is tried."""
         hold = self._holds.get(deployment)
-        return hold is not None and hold.until > now
+        return hold is not None and (hold.until > now or deployment in self._busy.values())
 
     def _forget_holds(self, now: float) -> None:
         """Holds that ran out with nothing left in line to try them on: a person took the rows out of it."""

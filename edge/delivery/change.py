@@ -106,7 +106,7 @@ def registration_message(
         confidence=about.confidence / _PARTS_PER_MILLION,
         votes=dict(sorted(about.votes.items())),
         media_count=about.media_count,
-        media=tuple(_entry(line, offset) for line in choose_media(media)),
+        media=tuple(media_entry(line, offset) for line in choose_media(media)),
         time_source=origin.time_source,
         clock_ok=origin.clock_ok,
         bundle=origin.bundle,
@@ -118,7 +118,8 @@ def _order(line: MediaLine) -> tuple[int, str]:
     return (line.t, line.media_id)
 
 
-def _entry(line: MediaLine, offset_minutes: int) -> MediaEntry:
+def media_entry(line: MediaLine, offset_minutes: int) -> MediaEntry:
+    """An image as messages list it; its time is shown in a zone so many minutes from UTC."""
     return MediaEntry(
         media_id=line.media_id,
         file=line.file,

@@ -1,31 +1,66 @@
 """Requests that reach the device, and their answers.
 
 A request is a message on ``<prefix>/<device>/command/<name>``; the answer goes to its response topic with its
-correlation data. One that comes twice (QoS 1 may repeat) is answered twice and carried out once.
+correlation data. One that comes twice (QoS 1 may repeat) is answered twice and carried out once. What is no
+request, is too long or comes too often is refused; nothing that anybody sends is more than that.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from edge.delivery.connection import Incoming, Outgoing, publish_properties
 from edge.delivery.messages import REPLAY_LIMIT, Refusal, ReplayRequest, encode
 from edge.delivery.outbox import Outbox
+from edge.delivery.throttle import Throttle
 from edge.errors import EdgeError, UsageError
 
-Handler = Callable[[bytes], BaseModel]
-"""Carries out a command: its payload in, the answer out. Raises ``EdgeError`` to refuse.
 
-Called on the publisher's thread: it must not take long, and must do nothing twice for the same payload
-where that matters, since a request may also come again after a restart.
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One request.
+
+    Attributes:
+        name: of the command.
+        payload: what it says.
+        response_topic: where the answer goes; None if nobody wants one.
+        correlation: what the answer carries, so that who asked knows it.
+    """
+
+    name: str
+    payload: bytes
+    response_topic: str | None = None
+    correlation: bytes | None = None
+
+    def identity(self) -> str:
+        """Equal for deliveries of one request, different for requests whose correlation data differs."""
+        digest = hashlib.sha256()
+        topic = (self.response_topic or "").encode()
+        parts = (self.name.encode(), self.payload, topic, self.correlation or b"")
+        for part in parts:
+            digest.update(len(part).to_bytes(8, "big") + part)
+        return digest.hexdigest()
+
+
+Handler = Callable[[Command], BaseModel]
+"""Carries out a command and returns the answer. Raises ``EdgeError`` to refuse.
+
+Called on the publisher's thread: it must not take long. Where a second effect would matter it remembers the
+command's ``identity`` in the transaction of the first: a request may also come again after a restart.
 """
 
+RATE = 5.0
+BURST = 20
 _REMEMBERED = 256
+_LARGEST_REMEMBERED = 8192
 _LONGEST_TOPIC = 512
+_LONGEST_NAME = 64
 _LONGEST_REQUEST = 65_536
 
 
@@ -44,33 +79,52 @@ class Commands:
         outbox: whose epoch and numbers a replay is checked against.
         handlers: by name; ``replay`` is built in.
         base: topics of this device begin with this; no answer goes to a command topic.
+        throttle: how many are carried out; ``RATE`` a second and ``BURST`` at once if not given.
     """
 
-    def __init__(self, outbox: Outbox, handlers: Mapping[str, Handler], base: str) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        handlers: Mapping[str, Handler],
+        base: str,
+        *,
+        throttle: Throttle | None = None,
+    ) -> None:
         self._outbox = outbox
+        self._throttle = throttle or Throttle(RATE, BURST)
         self._handlers = dict(handlers)
         self._base = base
-        self._answers: OrderedDict[tuple[str, str, bytes], Outgoing] = OrderedDict()
+        self._answers: OrderedDict[str, Outgoing] = OrderedDict()
 
-    def receive(self, name: str, message: Incoming) -> Outgoing | Asked | None:
+    def receive(self, name: str, message: Incoming, now: float) -> Outgoing | Asked | None:
         """Carry out a request, or look up what was answered to it before.
+
+        Args:
+            name: of the command.
+            message: as it came.
+            now: monotonic time.
 
         Returns:
             the answer to publish, None where nobody wants one, or a replay for the caller to carry out.
         """
-        if message.retained:
+        verdict = "drop" if message.retained else self._throttle.ask(now)
+        if verdict == "drop":
             return None
-        key = (name, message.response_topic or "", message.correlation or b"")
-        if message.correlation and key in self._answers:
+        if verdict == "tell":
+            what = "too many requests: at most 5 a second are carried out"
+            return self.answer(message, Refusal(command=_shown(name), what=what, hint="ask again later"))
+        command = Command(name, message.payload, message.response_topic, message.correlation)
+        key = command.identity() if message.correlation else None
+        if key is not None and key in self._answers:
             return self._answers[key]
         try:
-            result = self._carry_out(name, message)
+            result = self._carry_out(command, message)
         except EdgeError as error:
-            result = Refusal(command=name, what=error.what, subject=error.subject, hint=error.hint)
+            result = Refusal(command=_shown(name), what=error.what, subject=error.subject, hint=error.hint)
         if isinstance(result, Asked):
             return result
         answer = self.answer(message, result)
-        if answer is not None and message.correlation and name != "replay":
+        if answer is not None and key is not None and not isinstance(result, Refusal):
             self._remember(key, answer)
         return answer
 
@@ -82,25 +136,19 @@ class Commands:
         properties = publish_properties("application/json", correlation=request.correlation)
         return Outgoing(topic, encode(result), properties=properties)
 
-    def _carry_out(self, name: str, message: Incoming) -> BaseModel | Asked:
+    def _carry_out(self, command: Command, message: Incoming) -> BaseModel | Asked:
         if len(message.payload) > _LONGEST_REQUEST:
             raise UsageError("the request is too long", subject=f"{len(message.payload)} bytes")
+        name = command.name
         if name == "replay":
-            return Asked(self._replay_request(message.payload), message)
+            return Asked(self._replay_request(command), message)
         if name not in self._handlers:
             known = ", ".join(sorted({*self._handlers, "replay"}))
-            raise UsageError("unknown command", subject=name, hint=f"known are: {known}")
-        return self._handlers[name](message.payload)
+            raise UsageError("unknown command", subject=_shown(name), hint=f"known are: {known}")
+        return self._handlers[name](command)
 
-    def _replay_request(self, payload: bytes) -> ReplayRequest:
-        try:
-            request = ReplayRequest.model_validate_json(payload)
-        except ValidationError as error:
-            raise UsageError(
-                "not a replay request",
-                subject=_first_fault(error),
-                hint='send {"epoch": ..., "from": 1, "to": 9}',
-            ) from error
+    def _replay_request(self, command: Command) -> ReplayRequest:
+        request = parsed(ReplayRequest, command, hint='send {"epoch": ..., "from": 1, "to": 9}')
         if request.epoch != self._outbox.epoch:
             raise UsageError(
                 "unknown epoch",
@@ -116,14 +164,41 @@ class Commands:
             )
         return request
 
-    def _remember(self, key: tuple[str, str, bytes], answer: Outgoing) -> None:
-        self._answers[key] = answer
+    def _remember(self, key: str, answer: Outgoing) -> None:
+        """Large answers are those of looking something up, which can be done again."""
+        if len(answer.payload) <= _LARGEST_REMEMBERED:
+            self._answers[key] = answer
         while len(self._answers) > _REMEMBERED:
             self._answers.popitem(last=False)
 
     def _may_answer_on(self, topic: str) -> bool:
         sound = len(topic) <= _LONGEST_TOPIC and not set(topic) & set("+#\0") and not topic.startswith("$")
         return sound and not topic.startswith(f"{self._base}/command/")
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def parsed(model: type[Model], command: Command, *, hint: str) -> Model:
+    """What a command says.
+
+    Args:
+        model: what it should say.
+        command: as it came.
+        hint: what to send instead, for who sent something else.
+
+    Raises:
+        UsageError: it says something else.
+    """
+    try:
+        return model.model_validate_json(command.payload)
+    except ValidationError as error:
+        raise UsageError(f"not a {command.name} request", subject=_first_fault(error), hint=hint) from error
+
+
+def _shown(name: str) -> str:
+    """A command's name as an answer repeats it: a topic may be 64 KB long."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
 
 
 def _first_fault(error: ValidationError) -> str:

@@ -32,6 +32,8 @@ _SESSION_EXPIRY: Final = 3600
 _RECEIVE_MAXIMUM: Final = 65_535
 _NO_RETAINED: Final = 2
 _FIXED_HEADER: Final = 5
+_LARGEST_INCOMING: Final = 128 * 1024
+"""Bytes. Requests are far smaller; whatever is larger the broker keeps to itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,8 @@ class Connection:
                     keyfile=str(settings.key_file) if settings.key_file else None,
                 )
             expiry = max(_SESSION_EXPIRY, 2 * settings.will_delay)
-            properties = _properties(PacketTypes.CONNECT, {"SessionExpiryInterval": expiry})
+            limits = {"SessionExpiryInterval": expiry, "MaximumPacketSize": _LARGEST_INCOMING}
+            properties = _properties(PacketTypes.CONNECT, dict(limits))
             # Not a clean start: that would end the session, and with it publish the will, at every reconnect.
             self._client.connect(
                 settings.host, settings.port, settings.keepalive, clean_start=False, properties=properties

@@ -15,7 +15,7 @@ from typing import Final
 from edge.delivery import homeassistant
 from edge.delivery.backlog import Backlog, Pace
 from edge.delivery.backoff import Backoff
-from edge.delivery.commands import Commands, Handler
+from edge.delivery.commands import Command, Commands, Handler
 from edge.delivery.connection import Connection, Lost, Outgoing, Welcome, publish_properties
 from edge.delivery.messages import Health, Pong
 from edge.delivery.notices import Notices, status_message
@@ -202,7 +202,7 @@ class Publisher:
         self._desk.deployments.update(self._deployments())
         return homeassistant.discovery(self._device, self._topics, self._desk.deployments, self._version)
 
-    def _ping(self, _payload: bytes) -> Pong:
+    def _ping(self, _command: Command) -> Pong:
         return Pong(
             device=self._device, version=self._version, epoch=self._outbox.epoch, seq=self._outbox.head()
         )

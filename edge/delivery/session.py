@@ -7,7 +7,7 @@ then snapshots. Nothing is sent while the window is full.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from edge.delivery import reasons
@@ -24,7 +24,7 @@ from edge.delivery.connection import (
     Welcome,
     publish_properties,
 )
-from edge.delivery.messages import Refusal
+from edge.delivery.messages import Refusal, encode
 from edge.delivery.notices import Name, Notices
 from edge.delivery.outbox import Outbox, OutboxRow
 from edge.delivery.replay import Replay
@@ -165,8 +165,10 @@ class Session:
         elif isinstance(guilty, _Notice):
             desk.notices.refused(guilty.notice, reasons.TOO_LARGE, now)
         desk.tally.in_flight = 0
+        desk.tally.held = tuple(sorted(desk.backlog.held()))
         objection = self._objection()
-        return Lost(*objection) if objection and lost.reason == reasons.CLOSED[0] else lost
+        explains = objection is not None and lost.reason in (reasons.CLOSED[0], objection[0])
+        return Lost(*objection) if objection and explains else lost
 
     def _guilty(self, lost: Lost) -> Item | None:
         oldest = self._window.oldest()
@@ -250,7 +252,7 @@ class Session:
             case Subscribed(codes):
                 self._desk.tally.commands = codes[0] < reasons.FAILURE
             case Incoming():
-                self._receive(event)
+                self._receive(event, now)
 
     def _answered(self, item: Item, code: int, now: float) -> None:
         match item:
@@ -289,7 +291,7 @@ class Session:
             case _Notice() | _Extra():
                 return
 
-    def _receive(self, message: Incoming) -> None:
+    def _receive(self, message: Incoming, now: float) -> None:
         desk = self._desk
         if message.topic == desk.topics.birth:
             if message.payload == b"online":
@@ -298,7 +300,7 @@ class Session:
         name = desk.topics.command_of(message.topic)
         if name is None:
             return
-        result = desk.commands.receive(name, message)
+        result = desk.commands.receive(name, message, now)
         if isinstance(result, Asked):
             self._enqueue(result)
         else:
@@ -313,7 +315,13 @@ class Session:
 
     def _reply(self, answer: Outgoing | None) -> None:
         if answer is not None and len(self._replies) < REPLAYS_WAITING * 2:
+            if self._limit is not None and answer.size() > self._limit:
+                answer = replace(answer, payload=encode(self._too_large(answer.size())))
             self._replies.append(answer)
+
+    def _too_large(self, size: int) -> Refusal:
+        what = f"{reasons.TOO_LARGE}: the answer has {size} bytes, the broker takes {self._limit}"
+        return Refusal(command="", what=what, hint="ask for less at once")
 
     def _patience(self, now: float) -> float:
         """Seconds to wait for an event."""

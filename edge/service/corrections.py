@@ -68,12 +68,13 @@ class Amender:
     Args:
         database: in a transaction.
         now: the device's time, ms UTC.
+        bundle: that messages name; the one that looked last if not given.
 
     Raises:
         StoreError: nothing is on record yet.
     """
 
-    def __init__(self, database: Database, now: int) -> None:
+    def __init__(self, database: Database, now: int, bundle: BundleRef | None = None) -> None:
         self._db = database
         self._now = now
         self._record = SqliteRecord(database)
@@ -85,7 +86,7 @@ class Amender:
             database.device,
             database.epoch,
             self._names,
-            BundleRef(name=name, sha256=sha256),
+            bundle or BundleRef(name=name, sha256=sha256),
             database.revision_base,
         )
 

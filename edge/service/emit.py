@@ -36,7 +36,7 @@ def emit(database: Database, outbox: Outbox, voice: Voice, change: Change, *, no
     """
     shown = members(database, change.registration)
     origin = _origin(database, change.registration, shown, voice)
-    media = [_line(member) for member in shown]
+    media = [line_of(member) for member in shown]
 
     def build(seq: int) -> bytes:
         return encode(registration_message(_sent(change, voice), media, origin, seq=seq, observed=now))
@@ -62,7 +62,7 @@ def message_of(
     change = _sent(Change(last.change, registration), voice)
     origin = _origin(database, registration, shown, voice)
     return registration_message(
-        change, [_line(m) for m in shown], origin, seq=last.seq, observed=last.observed
+        change, [line_of(m) for m in shown], origin, seq=last.seq, observed=last.observed
     )
 
 
@@ -87,6 +87,7 @@ def _origin(database: Database, registration: Registration, shown: list[Member],
     )
 
 
-def _line(member: Member) -> MediaLine:
+def line_of(member: Member) -> MediaLine:
+    """An image of a registration in delivery's words: its animals' boxes only."""
     boxes = [(d.box.x, d.box.y, d.box.width, d.box.height) for d in member.detections if d.kind == "animal"]
     return MediaLine(member.media_id, member.file, member.taken, member.label, member.count, boxes)

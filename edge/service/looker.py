@@ -94,24 +94,28 @@ class Looker:
             bundle=self._bundle,
             received=now_ms(),
             camera=" ".join(part for part in examined.camera if part),
-            detections=tuple(_detected(d) for d in sight.detections),
-            snapshot=self._keep_snapshot(loaded.media_id, sight.snapshot),
-            embeddings=tuple(
-                Embedded(e.kind, e.vector.astype("<f2").tobytes(), Box(*e.box) if e.box else None)
-                for e in sight.embeddings
-            ),
+            detections=tuple(detected(d) for d in sight.detections),
+            snapshot=keep_snapshot(self._state, loaded.media_id, sight.snapshot),
+            embeddings=embedded(sight),
         )
         reason = "; ".join(examined.notes)
         outcome = settled(examined, "processed", reason, loaded.media_id)
-        return Outcome(outcome.fate, examined, media, _others(sight), _observation(examined, loaded, sight))
+        return Outcome(outcome.fate, examined, media, others_of(sight), _observation(examined, loaded, sight))
 
-    def _keep_snapshot(self, media_id: str, snapshot: bytes | None) -> str:
-        if snapshot is None:
-            return ""
-        digest = media_id.removeprefix("sha256:")
-        name = f"snapshots/{digest[:2]}/{digest}.jpg"
-        write_durably(self._state / name, snapshot)
-        return name
+
+def keep_snapshot(state: Path, media_id: str, snapshot: bytes | None) -> str:
+    """Write an image's snapshot; returns its path below the state folder, "" where there is none.
+
+    Raises:
+        DiskFullError: there is no space for it.
+        StoreError: it can't be written.
+    """
+    if snapshot is None:
+        return ""
+    digest = media_id.removeprefix("sha256:")
+    name = f"snapshots/{digest[:2]}/{digest}.jpg"
+    write_durably(state / name, snapshot)
+    return name
 
 
 def settled(examined: Examined, state: FileState, reason: str, media_id: str | None = None) -> Outcome:
@@ -121,8 +125,17 @@ def settled(examined: Examined, state: FileState, reason: str, media_id: str | N
     return Outcome(fate, examined, retry=candidate if state in ("incomplete", "gone") else None)
 
 
-def _detected(d: Detection) -> Detected:
+def detected(d: Detection) -> Detected:
+    """A detection in the store's words."""
     return Detected(d.kind, Box(*d.box), d.score, d.label, d.label_score)
+
+
+def embedded(sight: Sight) -> tuple[Embedded, ...]:
+    """An image's vectors in the store's words."""
+    return tuple(
+        Embedded(e.kind, e.vector.astype("<f2").tobytes(), Box(*e.box) if e.box else None)
+        for e in sight.embeddings
+    )
 
 
 def _observation(examined: Examined, loaded: Loaded, sight: Sight) -> Observation | None:
@@ -138,7 +151,8 @@ def _observation(examined: Examined, loaded: Loaded, sight: Sight) -> Observatio
     )
 
 
-def _others(sight: Sight) -> tuple[Other, ...]:
+def others_of(sight: Sight) -> tuple[Other, ...]:
+    """What an image says besides animals."""
     found = []
     for kind in ("person", "vehicle"):
         scores = [d.score for d in sight.detections if d.kind == kind]

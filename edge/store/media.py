@@ -138,14 +138,7 @@ class MediaStore:
                 "VALUES (?, ?, ?, ?, NULL, ?, ?)",
                 [(m.media_id, o.kind, m.deployment, m.taken, o.count, o.confidence) for o in others],
             )
-            self._db.execute_many(
-                "INSERT INTO embeddings (media_id, ordinal, kind, box, bundle, vector) VALUES (?, ?, ?, ?, "
-                "?, ?)",
-                [
-                    (m.media_id, i, e.kind, json.dumps(e.box) if e.box else "", m.bundle, e.vector)
-                    for i, e in enumerate(m.embeddings)
-                ],
-            )
+            add_embeddings(self._db, m.media_id, m.bundle, m.embeddings)
             return True
 
     def newest(self, deployment: str) -> int | None:
@@ -160,6 +153,17 @@ class MediaStore:
             "newest = MAX(COALESCE(newest, excluded.newest), excluded.newest)",
             (deployment, taken),
         )
+
+
+def add_embeddings(database: Database, media_id: str, bundle: str, embeddings: Sequence[Embedded]) -> None:
+    """Put an image's vectors on record, in the caller's transaction."""
+    database.execute_many(
+        "INSERT INTO embeddings (media_id, ordinal, kind, box, bundle, vector) VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (media_id, i, e.kind, json.dumps(e.box) if e.box else "", bundle, e.vector)
+            for i, e in enumerate(embeddings)
+        ],
+    )
 
 
 def encode_detections(detections: Sequence[Detected]) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from edge.registration.types import ChangeKind, Registration
 from edge.store.database import Database
+
+OutboxState = Literal["pending", "acked", "set_aside"]
 
 
 class Stamp(NamedTuple):
@@ -124,6 +126,15 @@ class Outbox:
         )
         return [AsideRow(*row) for row in rows]
 
+    def kept(self, state: OutboxState, after: int, limit: int) -> list[KeptRow]:
+        """Messages in one state with a number above ``after``, ascending."""
+        rows = self._db.execute(
+            "SELECT seq, deployment, payload, state FROM outbox WHERE state = ? AND seq > ? "
+            "ORDER BY seq LIMIT ?",
+            (state, after, limit),
+        )
+        return [KeptRow(*row) for row in rows]
+
     def retry(self, seqs: Sequence[int]) -> None:
         """Put messages that were set aside back in line."""
         with self._db.transaction():
@@ -145,18 +156,19 @@ class Outbox:
         total = 0 if last is None else last - first + 1
         return OutboxCounts(pending, aside, total - pending - aside)
 
-    def prune(self, before: int) -> int:
-        """Remove messages from the front, acknowledged before a time; returns how many."""
+    def prune(self, before: int, limit: int = 1000) -> int:
+        """Remove messages from the front, acknowledged before a time; returns how many, at most ``limit``."""
         with self._db.transaction():
-            row = self._db.one(
-                "SELECT MIN(seq) FROM outbox WHERE state != 'acked' OR acked IS NULL OR acked >= ?", (before,)
-            )
-            keep_from = row[0] if row and row[0] is not None else self.head() + 1
-            self._db.execute(
-                "INSERT INTO meta VALUES ('pruned_to', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-                (str(keep_from - 1),),
-            )
-            return len(self._db.execute("DELETE FROM outbox WHERE seq < ? RETURNING seq", (keep_from,)))
+            rows = self._db.execute("SELECT seq, state, acked FROM outbox ORDER BY seq LIMIT ?", (limit,))
+            last = None
+            for seq, state, acked in rows:
+                if state != "acked" or acked is None or acked >= before:
+                    break
+                last = seq
+            if last is None:
+                return 0
+            self._db.remember("pruned_to", str(last))
+            return len(self._db.execute("DELETE FROM outbox WHERE seq <= ? RETURNING seq", (last,)))
 
     def _pruned_to(self) -> int:
         row = self._db.one("SELECT value FROM meta WHERE key = 'pruned_to'")

@@ -84,17 +84,28 @@ def members(database: Database, registration: Registration, *, shown: int = 20) 
             "LIMIT ?"
         )
         values = (*scope, *registration.first, *registration.last, shown)
+    return _members(database, chosen, values)
+
+
+def member_page(database: Database, registration: Registration, offset: int, limit: int) -> list[Member]:
+    """Images of a registration in order, ``limit`` at most, without the first ``offset``."""
+    scope = (registration.deployment, *registration.first, *registration.last)
+    chosen = f"SELECT t, media_id, label, count {_ANIMALS} ORDER BY t, media_id LIMIT ? OFFSET ?"
+    return _members(database, chosen, (*scope, limit, offset))
+
+
+def _members(database: Database, chosen: str, values: tuple[object, ...]) -> list[Member]:
+    """Images that a statement chooses, with what is on record of each."""
     rows = database.execute(
         "SELECT o.media_id, m.file, o.t, m.offset_minutes, o.label, o.count, m.detections, m.time_source, "
         "m.clock_ok "
-        f"FROM ({chosen}) o CROSS JOIN media m USING (media_id)",
+        f"FROM ({chosen}) o CROSS JOIN media m USING (media_id) ORDER BY o.t, o.media_id",
         values,
     )
-    found = [
+    return [
         Member(media_id, file, taken, offset, label, count, decode_detections(detections), source, bool(ok))
         for media_id, file, taken, offset, label, count, detections, source, ok in rows
     ]
-    return sorted(found, key=lambda m: (m.taken, m.media_id))
 
 
 def clock_ok(database: Database, registration: Registration) -> bool:

@@ -8,7 +8,11 @@ membership needs no table of its own. ``outbox`` numbers messages without gaps w
 registration's ``change``, ``seq``, ``observed`` and ``bundle`` are those of its newest message.
 ``corrections`` has what people put right afterwards; ``media.taken - media.clock_shift`` is what intake
 found, and ``media.shifted_by`` the correction that moved an image last; ``reviews`` keeps the models' word
-on an image beside a person's, which is the one in ``observations``.
+on an image beside a person's, which is the one in ``observations``. ``commands`` remembers requests that
+changed something, with their answers, so that one that comes twice is carried out once; ``reprocess`` is the
+line of images that are to be looked at again. ``strays`` are registrations that subscribers may know from a
+database whose place this one took, and that it doesn't have; ``removals`` says what was removed to make room,
+and why.
 """
 
 from __future__ import annotations
@@ -157,6 +161,42 @@ MIGRATIONS: tuple[str, ...] = (
         machine_confidence INTEGER NOT NULL,
         correction INTEGER NOT NULL
     ) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE commands (
+        id INTEGER PRIMARY KEY,
+        identity TEXT NOT NULL UNIQUE,
+        received INTEGER NOT NULL,
+        answer BLOB NOT NULL
+    );
+
+    CREATE TABLE reprocess (
+        id INTEGER PRIMARY KEY,
+        media_id TEXT NOT NULL UNIQUE,
+        attempts INTEGER NOT NULL DEFAULT 0
+    );
+    """,
+    """
+    CREATE TABLE strays (
+        registration_id TEXT PRIMARY KEY,
+        deployment TEXT NOT NULL,
+        label TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        first_t INTEGER NOT NULL,
+        last_t INTEGER NOT NULL,
+        media_id TEXT NOT NULL
+    ) WITHOUT ROWID;
+
+    CREATE TABLE removals (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('message', 'snapshot', 'original', 'damaged')),
+        what TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        reason TEXT NOT NULL
+    );
+    CREATE INDEX media_with_snapshot ON media (received) WHERE snapshot != '';
     """,
 )
 """Migration n takes the schema from version n to n + 1 (``PRAGMA user_version``)."""

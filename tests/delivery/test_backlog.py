@@ -101,13 +101,32 @@ def test_lost_rows_come_again_first() -> None:
 
 
 def test_a_held_deployment_waits_and_others_go_on() -> None:
-    """Rows of a refused deployment are passed over until its time is up, then come in order."""
-    _, backlog = _filled(*"abab")
+    """Rows of a refused deployment are passed over until its time is up; then one is tried, then the rest."""
+    _, backlog = _filled(*"ababaa")
     backlog.hold(_next(backlog), "not_authorized", 0.0)
     assert _all(backlog) == [2, 4]
     assert backlog.held() == {"a": "not_authorized"}
     assert _all(backlog, 4.9) == []
-    assert _all(backlog, 10.0) == [1, 3]
+    tried = _next(backlog, 10.0)
+    assert (tried.seq, _all(backlog, 10.0)) == (1, [])
+    backlog.taken(tried, 10.0)
+    assert _all(backlog, 10.0) == [3, 5, 6]
+
+
+def test_a_row_that_is_tried_in_vain_makes_place_for_the_next() -> None:
+    """Set aside, lost with its connection, refused once more: the order stays, nothing is forgotten."""
+    outbox, backlog = _filled(*"aaa")
+    backlog.hold(_next(backlog), "not_authorized", 0.0)
+    assert _next(backlog, 10.0).seq == 1
+    backlog.lost([1])
+    assert _next(backlog, 10.0).seq == 1
+    backlog.set_aside(1, "too large")
+    tried = _next(backlog, 10.0)
+    assert tried.seq == 2
+    backlog.hold(tried, "not_authorized", 10.0)
+    assert _all(backlog, 11.0) == []
+    assert _all(backlog, 30.0) == [2]
+    assert outbox.rows[1].state == "set_aside"
 
 
 def test_an_accepted_row_ends_the_hold() -> None:

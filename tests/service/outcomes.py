@@ -24,7 +24,7 @@ def seen(file: Examined, label: str | None = "Red_Fox", count: int = 1, *, media
     """A file that was looked at; without animals if ``count`` is 0."""
     name = file.candidate.path.stem
     media_id = media_id or f"sha256:{file.deployment}-{name}"
-    boxes = [Box(0.1 * i, 0.2, 0.3, 0.4) for i in range(count)]
+    boxes = [Box(0.1 * (i % 7), 0.2, 0.3, 0.4) for i in range(count)]
     media = MediaRow(
         media_id=media_id,
         file=file.candidate.file,

@@ -268,6 +268,9 @@ def _make_version_1(desk: Corrigible) -> None:
     for statement in (
         "DROP TABLE corrections",
         "DROP TABLE reviews",
+        "DROP TABLE commands",
+        "DROP TABLE reprocess",
+        "DROP TABLE IF EXISTS strays",
         "ALTER TABLE media DROP COLUMN clock_shift",
         "ALTER TABLE media DROP COLUMN shifted_by",
         "PRAGMA user_version = 1",
