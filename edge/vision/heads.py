@@ -33,7 +33,7 @@ KINDS: Final[tuple[Kind, ...]] = ("animal", "person", "vehicle")
 Outputs = Mapping[str, npt.NDArray[Any]]
 Kinds = npt.NDArray[np.int8]
 Values = npt.NDArray[np.float32]
-_BINS: Final = 16  # of a YOLO head's distribution over one distance
+_FARTHEST: Final = np.float32(-80)  # a logit whose sigmoid is 0 in all but name, before exp overflows
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +130,9 @@ def centernet(outputs: Outputs, head: Head) -> Candidates:
 def yolo_dfl(outputs: Outputs, head: Head) -> Candidates:
     """Heads cut off before their decode.
 
-    Per stride ``boxes_<stride>`` (1, 4 * 16, h, w): logits of distributions over the distances left, top,
-    right, bottom from the cell's centre, in strides; ``scores_<stride>`` (1, classes, h, w): logits.
+    Per stride ``boxes_<stride>`` (1, 4 * bins, h, w): logits of distributions over the distances left, top,
+    right, bottom from the cell's centre, in strides, with bins for 0, 1, 2 and so on; a single bin holds the
+    distance itself (YOLO26). ``scores_<stride>`` (1, classes, h, w): logits.
     Only the few cells that can reach the threshold get a sigmoid and a softmax.
     """
     found = []
@@ -205,7 +206,9 @@ def _logit(probability: float) -> float:
 
 
 def _sigmoid(logits: Values) -> Values:
-    squashed: Values = np.float32(1) / (np.float32(1) + np.exp(-logits.astype(np.float32)))
+    squashed: Values = np.float32(1) / (
+        np.float32(1) + np.exp(-np.maximum(logits, _FARTHEST, dtype=np.float32))
+    )
     return squashed
 
 
@@ -215,10 +218,12 @@ def _neighbours(score: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _expected(logits: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Means of distributions given as logits: (4 * bins, n) to (4, n)."""
-    grouped = logits.astype(np.float32).reshape(4, _BINS, -1)
+    """Means of distributions given as logits: (4 * bins, n) to (4, n); a single bin holds the mean itself."""
+    grouped = logits.astype(np.float32).reshape(4, len(logits) // 4, logits.shape[1])
+    if grouped.shape[1] == 1:
+        return grouped[:, 0]
     weights = np.exp(grouped - grouped.max(1, keepdims=True))
-    total = np.einsum("sbn,b->sn", weights, np.arange(_BINS, dtype=np.float32))
+    total = np.einsum("sbn,b->sn", weights, np.arange(grouped.shape[1], dtype=np.float32))
     mean: npt.NDArray[np.float32] = total / weights.sum(1)
     return mean
 
