@@ -177,11 +177,12 @@ def _text_draft(side: TextSide, path: Path, tokenizer: Path) -> Draft:
 def image_input(pixels: Pixels) -> manifest.ImageInput:
     """What the manifest says of the graph's input: bytes, normalised inside the graph.
 
-    Shrunk by areas, which comes nearest to the antialiased bicubic of the frameworks' image processors.
+    The device's bicubic is the frameworks' where it enlarges and means of areas where it shrinks, which comes
+    nearest to their antialiased one.
     """
     return manifest.ImageInput(
         name=graphs.PIXELS, width=pixels.size, height=pixels.size, layout="NHWC", dtype="uint8",
-        resize=pixels.resize, interpolation="area",
+        resize=pixels.resize, interpolation="cubic",
     )  # fmt: skip
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import logging
 from collections import Counter
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any, Final, Literal
 from edge.errors import ExportError
 from edge.vision.manifest import Source
 from export import frameworks
-from export.clip import hub
+from export.clip import bytepairs, hub
 from export.clip.layout import LARGEST_SCALE
 from export.clip.numbers import Numbers
 from export.clip.sides import Pixels, Provenance, TextSide, VisualSide
@@ -21,9 +19,6 @@ from export.clip.towers import Activation, Encoder, Linear, Prompt, Vision
 _LAYER: Final = {
     "out": "attn.out_proj", "first": "ln_1", "second": "ln_2", "wide": "mlp.c_fc", "narrow": "mlp.c_proj",
 }  # fmt: skip
-START, END = "<start_of_text>", "<end_of_text>"
-_WORDS: Final = 49152 - 256 - 2  # merges that count; the vocabulary file has more
-_PATTERN: Final = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def load(architecture: str, checkpoint: Path) -> Any:
@@ -198,7 +193,7 @@ def text(model: Any, architecture: str, languages: tuple[str, ...]) -> TextSide:
     return TextSide(
         module=_Still(frameworks.imported("torch"), model.encode_text, length),
         tower=tower,
-        tokenizer=tokenizer_json(length),
+        tokenizer=bytepairs.tokenizer_json(length),
         max_tokens=min(length, tokenizer.context_length),
         length=None if tower.causal else length,
         masked=False,
@@ -265,38 +260,3 @@ class _Still:
             value = self._torch.nn.functional.pad(value, (0, self._length - value.shape[1]))
         with self._torch.no_grad():
             return self._module(value)
-
-
-def tokenizer_json(length: int) -> str:
-    """open_clip's byte-pair tokenizer, whose vocabulary comes with the package, as ``tokenizer.json``.
-
-    Texts come cleaned (:func:`edge.vision.clean.open_clip`), so nothing is normalised here.
-    """
-    tokenizers = frameworks.imported("tokenizers")
-    vocabulary, merges = _vocabulary()
-    tokenizer = tokenizers.Tokenizer(
-        tokenizers.models.BPE(vocab=vocabulary, merges=merges, end_of_word_suffix="</w>", fuse_unk=False)
-    )
-    split = tokenizers.pre_tokenizers.Split(tokenizers.Regex(_PATTERN), "removed", invert=True)
-    letters = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Sequence([split, letters])
-    ends = [(START, vocabulary[START]), (END, vocabulary[END])]
-    tokenizer.add_special_tokens([tokenizers.AddedToken(text, normalized=False) for text, _ in ends])
-    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
-        single=f"{START} $A {END}", special_tokens=ends
-    )
-    tokenizer.enable_truncation(length)
-    tokenizer.enable_padding(pad_id=0, pad_token="!")  # noqa: S106 - a token of text
-    content: dict[str, Any] = json.loads(tokenizer.to_str())
-    return json.dumps(content, ensure_ascii=False)
-
-
-def _vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Token ids and merges, from the file in open_clip's package."""
-    package = frameworks.imported("open_clip.tokenizer")
-    with gzip.open(package.default_bpe(), "rt", encoding="utf-8") as stream:
-        lines = stream.read().split("\n")[1 : _WORDS + 1]
-    merges = [(first, second) for first, second in (line.split() for line in lines)]
-    letters = list(package.bytes_to_unicode().values())
-    words = [*letters, *(f"{letter}</w>" for letter in letters), *(a + b for a, b in merges), START, END]
-    return {word: number for number, word in enumerate(words)}, merges
