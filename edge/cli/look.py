@@ -6,7 +6,7 @@ import csv
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich import filesize
@@ -35,6 +35,7 @@ from edge.errors import UsageError
 from edge.service.emit import message_of
 from edge.service.report import status_of
 from edge.store.queries import FileReport, Filter, files, registrations, scientific_names
+from edge.vision.providers import short_name
 
 STATES = ("processed", "duplicate", "incomplete", "set_aside", "quarantined", "ignored", "attempted")
 
@@ -138,8 +139,22 @@ def status_command(
     table = Table(box=None, show_header=False)
     for name, value in status.items():
         shown = filesize.decimal(value) if name == "disk_free" else _told(value)
+        if name == "models" and value:
+            shown = _models(value)
         table.add_row(f"[bold]{name.replace('_', ' ')}", escape(shown))
     out.print(table)
+
+
+def _models(models: dict[str, Any]) -> str:
+    """What looks at the images: bundle and labels, where they run, and why not where they were meant to."""
+    lines = [f"{(models.get('bundle') or {}).get('name', 'none')}, labels {models.get('labels', '')}"]
+    in_use = ", ".join(map(short_name, models.get("providers", ()))) or "nothing"
+    asked = ", ".join(map(short_name, models.get("asked", ())))
+    lines.append(f"on {in_use}" + (f"; asked for {asked}" if asked else ""))
+    lines += [
+        f"not {short_name(refused['provider'])}: {refused['reason']}" for refused in models.get("refused", ())
+    ]
+    return "\n".join(lines)
 
 
 def _told(value: object) -> str:

@@ -87,6 +87,14 @@ class Site:
         assert finished.returncode == 0, finished.stderr.decode()
         return json.loads(finished.stdout)
 
+    def text(self, *arguments: str) -> str:
+        """What a command prints for people."""
+        finished = subprocess.run(
+            self._command(*arguments), capture_output=True, env=_environment(), check=False
+        )
+        assert finished.returncode == 0, finished.stderr.decode()
+        return finished.stdout.decode()
+
     def media(self) -> dict[str, Row]:
         """What became of each file, by path."""
         return {row["file"]: row for row in self.json("media")}
