@@ -8,7 +8,7 @@ Correction", 2019; here with means from samples instead of batch normalisations)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,48 +18,54 @@ Array = NDArray[Any]
 Feed = Mapping[str, Array]
 
 
-def corrected(model: Any, samples: Sequence[Feed], left_out: Sequence[str], largest: int) -> Any:
-    """A copy with corrected biases.
+def shifted(model: Any, means: Mapping[str, Array], left_out: Collection[str], largest: int) -> Any:
+    """Correct biases, in place.
 
     Args:
-        model: an ``onnx.ModelProto`` in float32 whose convolutions have constant weights and biases.
-        samples: inputs, by input name, that means are taken over.
+        model: an ``onnx.ModelProto`` in float32; a convolution whose weights or bias aren't constant, or that
+            has no bias, stays as it is.
+        means: of each channel of every convolution's input, by the value's name.
         left_out: names of convolutions that won't be quantised.
         largest: integer that the largest weight of a channel becomes.
-    """
-    from onnx import ModelProto, numpy_helper  # noqa: PLC0415
 
-    result = ModelProto()
-    result.CopyFrom(model)
-    constants = {tensor.name: tensor for tensor in result.graph.initializer}
-    nodes = [node for node in result.graph.node if node.op_type == "Conv" and node.name not in left_out]
-    means = channel_means(model, [node.input[0] for node in nodes], samples)
-    for node in nodes:
-        weight = numpy_helper.to_array(constants[node.input[1]])
-        bias = constants[node.input[2]]
-        shift = mean_shift(weight, means[node.input[0]], largest)
-        value = (numpy_helper.to_array(bias) + shift).astype(np.float32)
-        bias.CopyFrom(numpy_helper.from_array(value, bias.name))
-    return result
+    Returns:
+        The model that was given.
+    """
+    from onnx import numpy_helper  # noqa: PLC0415
+
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        known = len(node.input) == 3 and all(name in constants for name in node.input[1:])
+        if node.op_type != "Conv" or node.name in left_out or not known:
+            continue
+        weight, bias = (numpy_helper.to_array(constants[name]) for name in node.input[1:])
+        value = (bias + mean_shift(weight, means[node.input[0]], largest)).astype(np.float32)
+        own = f"{node.output[0]}/bias"  # one constant may be the bias of several convolutions
+        model.graph.initializer.append(numpy_helper.from_array(value, own))
+        node.input[2] = own
+    return model
 
 
 def mean_shift(weight: Array, means: Array, largest: int) -> Array:
     """What each output channel's mean loses when the weights are rounded.
 
     Args:
-        weight: OIHW; depthwise if I is 1.
+        weight: output channels x input channels of a group x kernel (any number of axes).
         means: of each input channel.
         largest: integer that the largest weight of a channel becomes.
     """
-    peak = np.abs(weight).max(axis=(1, 2, 3), keepdims=True)
+    kernel = tuple(range(2, weight.ndim))
+    peak = np.abs(weight).max(axis=(1, *kernel), keepdims=True)
     scale = np.maximum(peak, np.finfo(np.float32).tiny) / largest
-    errors = (weight - np.rint(weight / scale) * scale).sum(axis=(2, 3))
-    shift: Array = errors[:, 0] * means if weight.shape[1] == 1 else errors @ means
-    return shift
+    errors = (weight - np.rint(weight / scale) * scale).sum(axis=kernel)
+    outputs, inputs = errors.shape
+    groups = len(means) // inputs
+    shift: Array = errors.reshape(groups, outputs // groups, inputs) @ means.reshape(groups, inputs, 1)
+    return shift.reshape(outputs)
 
 
 def channel_means(model: Any, names: Sequence[str], samples: Sequence[Feed]) -> dict[str, Array]:
-    """Mean of each channel of some NCHW values over samples."""
+    """Mean of each channel, which is axis 1, of some values over samples."""
     import onnxruntime  # noqa: PLC0415
     from onnx import ModelProto, TensorProto, helper  # noqa: PLC0415
 
@@ -68,5 +74,8 @@ def channel_means(model: Any, names: Sequence[str], samples: Sequence[Feed]) -> 
     wanted = list(dict.fromkeys(names))
     probe.graph.output.extend(helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in wanted)
     session = onnxruntime.InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
-    runs = [[value.mean(axis=(0, 2, 3)) for value in session.run(wanted, dict(feed))] for feed in samples]
+    runs = [
+        [value.mean(axis=(0, *range(2, value.ndim))) for value in session.run(wanted, dict(feed))]
+        for feed in samples
+    ]
     return {name: np.mean([run[i] for run in runs], axis=0) for i, name in enumerate(wanted)}
