@@ -207,6 +207,7 @@ class MqttSettings(_Section):
         inflight: messages inside the client at most; the broker may ask for fewer.
         will_delay: seconds before the will is published.
         snapshots: send a small picture of each registration that opens.
+        compact: send each registration that closes in 60 bytes as well, for links that charge by the byte.
         homeassistant: publish discovery; ``homeassistant_prefix`` is its topic.
         health_interval: seconds between health messages.
     """
@@ -225,6 +226,7 @@ class MqttSettings(_Section):
     inflight: int = Field(ge=1, le=20, default=20)
     will_delay: int = Field(ge=0, default=30)
     snapshots: bool = True
+    compact: bool = False
     homeassistant: bool = True
     homeassistant_prefix: Topic = "homeassistant"
     health_interval: Positive = 60.0

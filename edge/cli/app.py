@@ -12,7 +12,20 @@ import typer
 from rich.markup import escape
 
 from edge import __version__
-from edge.cli import config, correct, demo, doctor, look, models, outbox, register, run, search, subscribe
+from edge.cli import (
+    config,
+    correct,
+    demo,
+    doctor,
+    keep,
+    look,
+    models,
+    outbox,
+    register,
+    run,
+    search,
+    subscribe,
+)
 from edge.cli.common import err
 from edge.errors import EdgeError
 
@@ -50,8 +63,11 @@ app.command("register")(register.register_command)
 app.command("media")(look.media_command)
 app.command("relabel")(correct.relabel_command)
 app.add_typer(correct.app, name="clock")
-app.command("outbox")(outbox.outbox_command)
+app.add_typer(outbox.app, name="outbox")
 app.command("subscribe")(subscribe.subscribe_command)
+app.command("backup")(keep.backup_command)
+app.command("restore")(keep.restore_command)
+app.command("retention")(keep.retention_command)
 app.command("doctor")(doctor.doctor_command)
 app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")

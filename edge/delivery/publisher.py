@@ -23,6 +23,7 @@ from edge.delivery.outbox import Outbox
 from edge.delivery.reasons import OK
 from edge.delivery.session import Desk, Session
 from edge.delivery.state import PublisherState, Tally
+from edge.delivery.summaries import Companions
 from edge.delivery.suspicion import Suspicion
 from edge.delivery.topics import Topics, discovery_id
 from edge.delivery.waker import Waker
@@ -188,6 +189,7 @@ class Publisher:
             notices=Notices(
                 topics, outbox, health, discovery, pace=pace, health_interval=settings.health_interval
             ),
+            companions=Companions(topics, pace, wanted=settings.compact),
             suspicion=Suspicion(pace.tries),
             tally=Tally(),
             waker=Waker(),

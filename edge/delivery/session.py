@@ -29,6 +29,7 @@ from edge.delivery.notices import Name, Notices
 from edge.delivery.outbox import Outbox, OutboxRow
 from edge.delivery.replay import Replay
 from edge.delivery.state import Tally
+from edge.delivery.summaries import Companions
 from edge.delivery.suspicion import Suspicion
 from edge.delivery.topics import Topics
 from edge.delivery.waker import Waker
@@ -54,6 +55,7 @@ class Desk:
     backlog: Backlog
     commands: Commands
     notices: Notices
+    companions: Companions
     suspicion: Suspicion
     tally: Tally
     waker: Waker
@@ -93,11 +95,20 @@ class _Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class _Companion:
+    row: OutboxRow
+
+    @property
+    def name(self) -> str:
+        return f"summary {self.row.seq}"
+
+
+@dataclass(frozen=True, slots=True)
 class _Extra:
     name: str = "extra"
 
 
-Item = _Line | _Again | _Notice | _Extra
+Item = _Line | _Again | _Notice | _Companion | _Extra
 
 
 class Session:
@@ -119,6 +130,7 @@ class Session:
         self._replies: deque[Outgoing] = deque()
         self._farewell: deque[Outgoing] | None = None
         self._replay_turn = False
+        self._paired: tuple[_Line | _Again, Outgoing] | None = None
         self._heard = now
         self._denial: tuple[str, str] | None = None
         desk.notices.connected()
@@ -147,7 +159,7 @@ class Session:
 
     def is_finished(self) -> bool:
         """Whether the farewell was said and answered."""
-        return self._farewell is not None and not self._farewell and not len(self._window)
+        return self._farewell == deque() and self._paired is None and not len(self._window)
 
     def end(self, lost: Lost, now: float) -> Lost:
         """The connection is over: what was in flight goes back in line, and the guilty is looked for.
@@ -159,11 +171,14 @@ class Session:
         if lost.blames_message and self._denial is not None:
             lost = Lost(*self._denial)
         guilty = self._guilty(lost)
-        desk.backlog.lost([item.row.seq for item in items if isinstance(item, _Line)])
+        waiting = [self._paired[0]] if self._paired else []
+        desk.backlog.lost([item.row.seq for item in [*items, *waiting] if isinstance(item, _Line)])
         if isinstance(guilty, _Line):
             desk.backlog.set_aside(guilty.row.seq, f"the broker hangs up on it: {lost.reason}, {lost.detail}")
         elif isinstance(guilty, _Notice):
             desk.notices.refused(guilty.notice, reasons.TOO_LARGE, now)
+        elif isinstance(guilty, _Companion):
+            desk.companions.refused(lost.reason, now)
         desk.tally.in_flight = 0
         desk.tally.held = tuple(sorted(desk.backlog.held()))
         objection = self._objection()
@@ -201,20 +216,31 @@ class Session:
             self._window.add(mid, item)
 
     def _next(self, now: float) -> tuple[Item, Outgoing] | None:
-        if self._farewell is not None:
-            return (_Extra(), self._farewell.popleft()) if self._farewell else None
-        if self._replies:
-            return _Extra(), self._replies.popleft()
+        if self._paired is not None:
+            paired, self._paired = self._paired, None
+            return paired
+        if self._farewell is not None or self._replies:
+            first = self._replies if self._farewell is None else self._farewell
+            return (_Extra(), first.popleft()) if first else None
         quiet = self._desk.backlog.is_idle() and not self._replays
         if notice := self._desk.notices.next(now, quiet=quiet):
             return _Notice(notice[0]), notice[1]
         self._replay_turn = not self._replay_turn
         item = self._again() or self._line(now) if self._replay_turn else self._line(now) or self._again()
         if item is not None:
-            return item, Outgoing(self._topic(item.row), item.row.payload, properties=_JSON)
+            return self._accompanied(item, now)
         if notice := self._desk.notices.next_muted(now):
             return _Notice(notice[0]), notice[1]
         return (_Extra(), self._desk.snapshots.popleft()) if self._desk.snapshots else None
+
+    def _accompanied(self, item: _Line | _Again, now: float) -> tuple[Item, Outgoing]:
+        """A row, or its companion first."""
+        message = Outgoing(self._topic(item.row), item.row.payload, properties=_JSON)
+        companion = self._desk.companions.of(item.row, now)
+        if companion is None:
+            return item, message
+        self._paired = (item, message)
+        return _Companion(item.row), companion
 
     def _line(self, now: float) -> _Line | None:
         row = self._desk.backlog.next(now)
@@ -264,6 +290,10 @@ class Session:
                 self._desk.notices.refused(notice, reasons.explain(code)[0], now)
             case _Notice(notice):
                 self._desk.notices.accepted(notice)
+            case _Companion() if code >= reasons.FAILURE:
+                self._desk.companions.refused(reasons.explain(code)[0], now)
+            case _Companion():
+                self._desk.companions.accepted()
             case _Extra():
                 return
 
@@ -288,7 +318,7 @@ class Session:
                 self._desk.backlog.set_aside(row.seq, reason)
             case _Again(row, replay):
                 replay.answered(row.seq, taken=False)
-            case _Notice() | _Extra():
+            case _Notice() | _Companion() | _Extra():
                 return
 
     def _receive(self, message: Incoming, now: float) -> None:
@@ -338,11 +368,13 @@ class Session:
 
     def _objection(self) -> tuple[str, str] | None:
         """What the broker refuses at present, as a word and a sentence."""
-        held, muted = self._desk.backlog.held(), self._desk.notices.muted()
+        held = self._desk.backlog.held()
+        muted = [*self._desk.notices.muted().items(), *self._desk.companions.muted().items()]
         if not held and not muted:
             return None
-        word = next(iter([*held.values(), *muted.values()]))
-        return word, f"the broker refuses: {', '.join([*sorted(held), *sorted(muted)])}"
+        word = next(iter([*held.values(), *(word for _, word in muted)]))
+        names = [*sorted(held), *sorted(name for name, _ in muted)]
+        return word, f"the broker refuses: {', '.join(names)}"
 
     def _stalled(self, now: float) -> Lost | None:
         if len(self._window) and now - self._heard > self._desk.stall:

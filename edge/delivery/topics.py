@@ -41,6 +41,10 @@ class Topics:
         """Pictures of a deployment."""
         return f"{self.base}/snapshot/{level(deployment)}"
 
+    def compact(self, deployment: str) -> str:
+        """Closed registrations of a deployment in the compact form."""
+        return f"{self.base}/compact/{level(deployment)}"
+
     def command(self, name: str) -> str:
         """Where a command is asked for."""
         return f"{self.base}/command/{name}"

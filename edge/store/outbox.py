@@ -126,12 +126,13 @@ class Outbox:
         )
         return [AsideRow(*row) for row in rows]
 
-    def kept(self, state: OutboxState, after: int, limit: int) -> list[KeptRow]:
-        """Messages in one state with a number above ``after``, ascending."""
+    def kept(self, states: Sequence[OutboxState], after: int, limit: int) -> list[KeptRow]:
+        """Messages in one of these states with a number above ``after``, ascending."""
+        marks = ", ".join("?" * len(states))
         rows = self._db.execute(
-            "SELECT seq, deployment, payload, state FROM outbox WHERE state = ? AND seq > ? "
+            f"SELECT seq, deployment, payload, state FROM outbox WHERE state IN ({marks}) AND seq > ? "
             "ORDER BY seq LIMIT ?",
-            (state, after, limit),
+            (*states, after, limit),
         )
         return [KeptRow(*row) for row in rows]
 

@@ -271,6 +271,8 @@ def _make_version_1(desk: Corrigible) -> None:
         "DROP TABLE commands",
         "DROP TABLE reprocess",
         "DROP TABLE IF EXISTS strays",
+        "DROP TABLE IF EXISTS removals",
+        "DROP INDEX IF EXISTS media_with_snapshot",
         "ALTER TABLE media DROP COLUMN clock_shift",
         "ALTER TABLE media DROP COLUMN shifted_by",
         "PRAGMA user_version = 1",
