@@ -40,7 +40,8 @@ class Share:
         centre = self.value + _Z**2 / (2 * self.of)
         spread = _Z * math.sqrt(self.value * (1 - self.value) / self.of + _Z**2 / (4 * self.of**2))
         scale = 1 + _Z**2 / self.of
-        return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+        # The share itself lies inside, whatever rounding says where it is 0 or 1.
+        return min(self.value, (centre - spread) / scale), max(self.value, (centre + spread) / scale)
 
     def __str__(self) -> str:
         return f"{self.value:.3f} ({self.hits}/{self.of})"

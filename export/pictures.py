@@ -215,31 +215,50 @@ def _sharp_factor(picture: Picture, boxes: Sequence[Sequence[float]], spec: Visu
     return factor
 
 
-def feeds(source: Sequence[Image], spec: ImageInput, scratch: Path | None = None) -> Lazy[Feed]:
-    """A graph's inputs, one sample each, by the device's preprocessing.
+def canvases(source: Sequence[Image], spec: ImageInput, scratch: Path | None = None) -> Lazy[Image]:
+    """Images drawn on a graph's input, as bytes; each is read once and kept.
 
-    Images are read once; what is kept of each is its canvas in bytes, which a quantiser then reads many
-    times. The last step, to the graph's layout and numbers, is made at each access.
+    The device's preprocessing leaves such a canvas as it is, so whatever looks at images more than once can
+    look at these instead.
 
     Args:
         source: HWC uint8 RGB of any size.
         spec: the graph's input.
-        scratch: folder for a file with the canvases, which has to outlive the feeds; None keeps them in
-            memory.
+        scratch: folder for a file with the canvases, which has to outlive them; None keeps them in memory.
     """
     shape = (len(source), spec.height, spec.width, 3)
-    canvases = np.empty(shape, np.uint8) if scratch is None else _on_disk(scratch, spec.name, shape)
+    kept = np.empty(shape, np.uint8) if scratch is None else _on_disk(scratch, spec.name, shape)
     filled = np.zeros(len(source), bool)
     plain = {"layout": "NHWC", "dtype": "uint8", "mean": None, "std": None}
     draw = Preprocessor(spec.model_copy(update=plain))
+
+    def make(index: int) -> Image:
+        if not filled[index]:
+            draw(source[index], kept[index])
+            filled[index] = True
+        canvas: Image = kept[index]
+        return canvas
+
+    return Lazy(make, range(len(source)))
+
+
+def feeds(source: Sequence[Image], spec: ImageInput, scratch: Path | None = None) -> Lazy[Feed]:
+    """A graph's inputs, one sample each, by the device's preprocessing.
+
+    Images are read once and kept as :func:`canvases`, over which a quantiser goes many times. The last step,
+    to the graph's layout and numbers, is made at each access.
+
+    Args:
+        source: HWC uint8 RGB of any size.
+        spec: the graph's input.
+        scratch: folder for a file that has to outlive the feeds; None keeps canvases in memory.
+    """
+    drawn = canvases(source, spec, scratch)
     finish = Preprocessor(spec.model_copy(update={"resize": "stretch"}))
 
     def make(index: int) -> Feed:
-        if not filled[index]:
-            draw(source[index], canvases[index])
-            filled[index] = True
         sample = allocate(spec)
-        finish(canvases[index], sample[0])
+        finish(drawn[index], sample[0])
         return {spec.name: sample}
 
     return Lazy(make, range(len(source)))

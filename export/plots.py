@@ -143,8 +143,8 @@ def _bars(axes: Any, shares: Sequence[Share | None], offset: float, what: str, c
     places = [place + offset for place, share in enumerate(shares) if share]
     known = [share for share in shares if share]
     axes.bar(places, [share.value for share in known], 0.34, color=colour, alpha=0.85, label=what)
-    below = [share.value - share.interval[0] for share in known]
-    above = [share.interval[1] - share.value for share in known]
+    below = [max(0.0, share.value - share.interval[0]) for share in known]  # rounding may pass the end
+    above = [max(0.0, share.interval[1] - share.value) for share in known]
     values = [share.value for share in known]
     axes.errorbar(places, values, yerr=[below, above], fmt="none", ecolor=_INK, elinewidth=1, capsize=3)
     for place, share in zip(places, known, strict=True):

@@ -267,3 +267,17 @@ def test_real_images_keep_their_cameras_and_times() -> None:
     assert sum(timed["ena24"]) <= 1
     assert (len(chosen.pictures), chosen.found, chosen.skipped) == (60, 60, ())
     assert choice.blank(chosen.pictures) == ""
+
+
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "crop"])
+def test_a_canvas_is_left_as_it_is_by_the_preprocessing(resize: str) -> None:
+    """What is drawn once can be looked at in place of the image."""
+    spec = ImageInput.model_validate(
+        {"name": "x", "width": 40, "height": 24, "layout": "NHWC", "dtype": "uint8", "resize": resize}
+    )
+    image = scene(5, 100, 90)
+    (canvas,) = pictures.canvases([image], spec)
+    once, twice = allocate(spec), allocate(spec)
+    Preprocessor(spec)(image, once[0])
+    Preprocessor(spec)(canvas, twice[0])
+    assert np.array_equal(once, twice)
