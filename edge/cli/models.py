@@ -1,161 +1,80 @@
-"""``edge models``: bundles on this machine, whether they are sound, how fast they are."""
+"""``edge models``: bundles on this machine, what they are, whether they are sound, how fast they are."""
 
 from __future__ import annotations
 
-import os
-from contextlib import nullcontext
-from dataclasses import asdict
-from typing import Annotated
-
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from edge.cli.common import ConfigOption, JsonOption, StateOption, configuration, err, out, write_json
-from edge.vision.bench import bench
-from edge.vision.bundles import find_bundle, list_bundles, verify_bundle
-from edge.vision.selftest import open_tested
+from edge.cli.bundle_card import show_command
+from edge.cli.bundle_trials import bench_command, verify_command
+from edge.cli.common import ConfigOption, JsonOption, StateOption, configuration, out, write_json
+from edge.vision.bundles import BundleEntry, list_bundles
+from edge.vision.manifest import PARTS
 
-app = typer.Typer(no_args_is_help=True, help="Bundles of models: list, verify, bench.")
-
-BundleArgument = Annotated[
-    str | None, typer.Argument(metavar="[BUNDLE]", help="Name or folder; default: configured.")
-]
+app = typer.Typer(no_args_is_help=True, help="Bundles of models: list, show, verify, bench.")
+app.command("show")(show_command)
+app.command("verify")(verify_command)
+app.command("bench")(bench_command)
 
 
 @app.command("list")
 def list_command(
     *, config: ConfigOption = None, state: StateOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show the bundles that can be used by name.
+    """Show the bundles that can be used by name, and parts that can be joined to one.
 
     Examples:
         edge models list
+
+        edge models list --json
     """
     settings = configuration(config, state=state).settings
     entries = list_bundles((settings.state / "models",))
     if as_json:
-        write_json(
-            [
-                {
-                    "name": e.name,
-                    "path": str(e.path),
-                    "sha256": e.sha256,
-                    "bytes": e.bytes,
-                    "version": e.manifest.version if e.manifest else None,
-                    "license": e.manifest.license if e.manifest else None,
-                    "problem": e.problem,
-                }
-                for e in entries
-            ]
-        )
+        write_json([_json(entry) for entry in entries])
         return
     table = Table(box=None, header_style="bold")
-    for name in ("name", "version", "MB", "licence", "detector", "visual", "text", "folder", "problem"):
-        table.add_column(name, overflow="fold")
+    for name in ("name", "version", "MB", "licence", *PARTS, "folder", "remark"):
+        table.add_column(name, overflow="fold", justify="right" if name == "MB" else "left")
     for entry in entries:
         m = entry.manifest
-        precisions = (m.detector.precision, m.visual.precision, m.text.precision) if m else ("", "", "")
         table.add_row(
-            entry.name,
-            m.version if m else "",
+            escape(entry.name),
+            escape(m.version if m else ""),
             f"{entry.bytes / 1e6:.1f}",
-            m.license if m else "",
-            *precisions,
-            str(entry.path),
-            entry.problem,
+            escape(m.license if m else ""),
+            *(escape(_precision(entry, part)) for part in PARTS),
+            escape(str(entry.path)),
+            escape(_remark(entry)),
         )
     out.print(table)
 
 
-@app.command("verify")
-def verify_command(
-    bundle: BundleArgument = None,
-    *,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Compare a bundle with its manifest, run its golden inputs on the provider that would be used.
-
-    Examples:
-        edge models verify
-
-        edge models verify ./my-bundle
-    """
-    settings = configuration(config, state=state).settings
-    path = find_bundle(bundle or settings.vision.bundle, (settings.state / "models",))
-    manifest = verify_bundle(path)
-    _, report = open_tested(path, manifest, settings.vision.providers, settings.vision.threads)
-    if as_json:
-        write_json(
-            {
-                "bundle": manifest.name,
-                "path": str(path),
-                "provider": report.in_use,
-                "cosine": dict(report.cosine),
-                "refused": [{"provider": r.provider, "reason": r.reason} for r in report.refused],
-            }
-        )
-        return
-    out.print(
-        f"{manifest.name} {manifest.version}: files as in the manifest; self-test passed on {report.in_use}"
-    )
-    for part, cosine in report.cosine.items():
-        out.print(f"  {part}: cosine to the reference {cosine:.4f}")
-    for refusal in report.refused:
-        out.print(f"  not used: {refusal.provider}: {refusal.reason}")
+def _precision(entry: BundleEntry, part: str) -> str:
+    section = getattr(entry.manifest, part, None)
+    if section is None:
+        return "-"
+    targets = "".join(f" +{variant.target}" for variant in section.variants)
+    return f"{section.precision}{targets}"
 
 
-@app.command("bench")
-def bench_command(
-    bundle: BundleArgument = None,
-    *,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    threads: Annotated[
-        list[int] | None, typer.Option("--threads", min=1, help="Threads inside one run; may be repeated.")
-    ] = None,
-    batch: Annotated[
-        list[int] | None, typer.Option("--batch", min=1, help="Crops at once; may be repeated.")
-    ] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=3, help="Runs of each variant.")] = 9,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure a bundle on this machine: latency by provider, threads and batch, and the choice it gives.
+def _remark(entry: BundleEntry) -> str:
+    if entry.problem or not entry.missing:
+        return entry.problem
+    return f"only parts, no {' and no '.join(entry.missing)}: see edge export bundle"
 
-    Examples:
-        edge models bench
 
-        edge models bench --threads 1 --threads 4 --batch 1 --batch 8
-    """
-    settings = configuration(config, state=state).settings
-    path = find_bundle(bundle or settings.vision.bundle, (settings.state / "models",))
-    with err.status("measuring") if err.is_terminal else nullcontext():
-        report = bench(
-            path,
-            providers=settings.vision.providers,
-            threads=threads or sorted({1, len(os.sched_getaffinity(0))}),
-            batches=batch or (1, 2, 4, 8),
-            rounds=rounds,
-        )
-    if as_json:
-        write_json(asdict(report))
-        return
-    table = Table(box=None, header_style="bold")
-    for name in ("provider", "threads", "graph", "batch", "ms", "quartiles", "ms each"):
-        table.add_column(name, justify="left" if name in ("provider", "graph") else "right")
-    for row in report.rows:
-        table.add_row(
-            row.variant.provider,
-            str(row.variant.threads),
-            row.part,
-            str(row.batch),
-            f"{row.median_ms:.1f}",
-            f"{row.low_ms:.1f}-{row.high_ms:.1f}",
-            f"{row.sample_ms:.1f}",
-        )
-    out.print(table)
-    for refusal in report.refused:
-        out.print(f"not measured: {refusal.provider}: {refusal.reason}")
-    if report.choice is not None:
-        out.print(f"choice: {report.choice.provider} with {report.choice.threads} threads inside one run")
+def _json(entry: BundleEntry) -> dict[str, object]:
+    m = entry.manifest
+    return {
+        "name": entry.name,
+        "path": str(entry.path),
+        "sha256": entry.sha256,
+        "bytes": entry.bytes,
+        "version": m.version if m else None,
+        "license": m.license if m else None,
+        "parts": [part for part in PARTS if getattr(m, part, None) is not None],
+        "whole": m is not None and not entry.missing,
+        "problem": entry.problem,
+    }

@@ -1,4 +1,4 @@
-"""How fast a bundle runs here: latency by provider, threads and batch, and the best choice.
+"""How fast a bundle runs here: latency by provider, threads, batch and file, and the best choice.
 
 Variants are interleaved, so that a machine that slows down slows all of them down; medians are compared.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -16,18 +16,25 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import ProviderError
-from edge.vision.manifest import Manifest, load_manifest
+from edge.vision.manifest import Manifest, Target, load_manifest
 from edge.vision.selftest import Golden, Part, Refusal, Towers, load_golden, open_tested
-from edge.vision.session import Model
+from edge.vision.session import ONNX_RUNTIME, Model, Runtime
 
 _TYPICAL: Final = 2  # pictures that an image with one animal sends to the visual model: itself and the crop
 
 
 class Variant(NamedTuple):
-    """One way to run a bundle."""
+    """One way to run a bundle.
+
+    Attributes:
+        provider: ONNX Runtime's name.
+        threads: inside one run.
+        target: whose files; None for those that the provider takes by itself.
+    """
 
     provider: str
     threads: int
+    target: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +42,9 @@ class BenchRow:
     """One measurement.
 
     Attributes:
-        variant: provider and threads.
+        variant: provider, threads, and whose files.
         part: which graph.
+        file: that was run.
         batch: samples in one run.
         median_ms: of one run, wall time.
         low_ms, high_ms: quartiles.
@@ -48,6 +56,7 @@ class BenchRow:
     median_ms: float
     low_ms: float
     high_ms: float
+    file: str = ""
 
     @property
     def sample_ms(self) -> float:
@@ -87,7 +96,7 @@ class _Job:
 
     def row(self) -> BenchRow:
         low, median, high = statistics.quantiles(self.times, n=4)
-        return BenchRow(self.variant, self.part, self.batch, median, low, high)
+        return BenchRow(self.variant, self.part, self.batch, median, low, high, self.model.path.name)
 
 
 def bench(
@@ -97,6 +106,10 @@ def bench(
     threads: Sequence[int] = (1, 2),
     batches: Sequence[int] = (1, 2, 4, 8),
     rounds: int = 9,
+    targets: Sequence[Target | None] = (None,),
+    cache: Path | None = None,
+    told: Callable[[int, int], None] = lambda _done, _total: None,
+    runtime: Runtime = ONNX_RUNTIME,
 ) -> BenchReport:
     """Measure a bundle's graphs on this machine.
 
@@ -106,29 +119,54 @@ def bench(
         threads: inside one run.
         batches: for the visual model; the detector always sees one image.
         rounds: runs of each variant, at least 3; the first of all is not counted.
+        targets: whose files to run; None for those that each provider takes by itself.
+        cache: folder for what providers compile; None keeps nothing.
+        told: about progress: steps done, steps in all.
+        runtime: opens graphs.
 
     Raises:
         BundleError: the bundle is missing, damaged or inconsistent.
     """
     manifest = load_manifest(bundle)
     golden = load_golden(bundle, manifest, ("detector", "visual"))
+    rounds = max(rounds, 3) + 1
+    variants = [Variant(p, count, target) for p in providers for target in targets for count in threads]
+    total = len(variants) + rounds
     refused: dict[str, Refusal] = {}
     jobs: list[_Job] = []
-    for provider in providers:
-        for count in threads:
-            try:
-                towers, _ = open_tested(bundle, manifest, (provider,), count)
-            except ProviderError as error:
-                refused[provider] = Refusal(provider, error.hint or str(error))
-                break
-            jobs += _jobs(Variant(provider, count), towers, golden, manifest, batches)
-    for _ in range(max(rounds, 3) + 1):
+    for step, variant in enumerate(variants):
+        told(step, total)
+        if variant.provider in refused:
+            continue
+        try:
+            towers, _ = open_tested(
+                bundle,
+                manifest,
+                (variant.provider,),
+                variant.threads,
+                cache=cache,
+                runtime=runtime,
+                target=variant.target,
+            )
+        except ProviderError as error:
+            reason = (error.hint or str(error)).removeprefix(f"{variant.provider}: ")
+            refused[variant.provider] = Refusal(variant.provider, reason)
+        else:
+            jobs += _jobs(variant, towers, golden, manifest, batches)
+    rows = _measured(jobs, rounds, lambda step: told(len(variants) + step, total))
+    return BenchReport(rows, tuple(refused.values()), choose(rows))
+
+
+def _measured(jobs: Sequence[_Job], rounds: int, told: Callable[[int], None]) -> tuple[BenchRow, ...]:
+    """Run every job in every round; the first round warms up."""
+    for step in range(rounds):
+        told(step)
         for job in jobs:
             job.run()
     for job in jobs:
         del job.times[0]
-    rows = tuple(job.row() for job in jobs)
-    return BenchReport(rows, tuple(refused.values()), choose(rows))
+    told(rounds)
+    return tuple(job.row() for job in jobs)
 
 
 def choose(rows: Sequence[BenchRow]) -> Variant | None:

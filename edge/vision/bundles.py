@@ -8,7 +8,15 @@ from pathlib import Path
 
 from edge.errors import BundleError
 from edge.vision.data import bundle_folders
-from edge.vision.manifest import MANIFEST, Manifest, bundle_sha256, load_manifest, verify_files
+from edge.vision.manifest import (
+    MANIFEST,
+    Manifest,
+    Parts,
+    bundle_sha256,
+    load_manifest,
+    load_parts,
+    verify_files,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +30,16 @@ class BundleEntry:
         bytes: size of its files.
         manifest: what it says of itself, or None.
         problem: why it can't be used, or empty.
+        missing: parts that it would need to be a bundle; `edge export bundle` joins it with another.
     """
 
     name: str
     path: Path
     sha256: str
     bytes: int
-    manifest: Manifest | None
+    manifest: Parts | None
     problem: str = ""
+    missing: tuple[str, ...] = ()
 
 
 def find_bundle(name: str | Path, extra: Sequence[Path] = ()) -> Path:
@@ -77,10 +87,12 @@ def verify_bundle(path: Path) -> Manifest:
 
 def _entry(path: Path) -> BundleEntry:
     try:
-        manifest = load_manifest(path)
+        manifest = load_parts(path)
     except BundleError as error:
         return BundleEntry(path.name, path, "", 0, None, str(error))
     sizes = [(path / name).stat().st_size for name in manifest.files() if (path / name).is_file()]
     missing = sorted(name for name in manifest.files() if not (path / name).is_file())
     problem = f"missing: {', '.join(missing)}" if missing else ""
-    return BundleEntry(path.name, path, bundle_sha256(path), sum(sizes), manifest, problem)
+    return BundleEntry(
+        path.name, path, bundle_sha256(path), sum(sizes), manifest, problem, manifest.missing()
+    )

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import BundleError, ProviderError
-from edge.vision.manifest import Manifest, ModelFile, Stored, bundle_sha256, verify_file
+from edge.vision.manifest import Manifest, ModelFile, Parts, Stored, Target, bundle_sha256, verify_file
 from edge.vision.providers import CPU, cache_of, chain, target_of, unsuited
 from edge.vision.session import ONNX_RUNTIME, Model, Runtime, UnusableError, require
 from edge.vision.visual import BATCH
@@ -75,7 +75,7 @@ class Golden:
     outputs: Mapping[str, Array]
 
 
-def load_golden(bundle: Path, manifest: Manifest, parts: Sequence[Part]) -> dict[Part, Golden]:
+def load_golden(bundle: Path, manifest: Parts, parts: Sequence[Part]) -> dict[Part, Golden]:
     """Read the golden inputs and outputs of some parts.
 
     Raises:
@@ -177,6 +177,7 @@ def open_tested(
     cache: Path | None = None,
     banned: Mapping[str, str] | None = None,
     runtime: Runtime = ONNX_RUNTIME,
+    target: Target | None = None,
 ) -> tuple[Towers, ProviderReport]:
     """Open a bundle's graphs on the first provider that gets the golden samples right.
 
@@ -189,6 +190,7 @@ def open_tested(
         cache: folder for what providers compile; None keeps nothing.
         banned: providers that must not be tried, with the reason.
         runtime: opens graphs; tests put their own providers here.
+        target: take the files for this kind of machine, whatever the provider; None takes what suits it.
 
     Raises:
         ProviderError: none is left; says each one's reason.
@@ -202,7 +204,7 @@ def open_tested(
         if reason:
             refused.append(Refusal(provider, reason, "absent" if reason == ABSENT else "failed"))
             continue
-        opening = _Opening(bundle, provider, available, threads, streams, cache, runtime)
+        opening = _Opening(bundle, provider, available, threads, streams, cache, runtime, target)
         unfit = unsuited(provider, opening.stored(manifest.detector)) or unsuited(
             provider, opening.stored(manifest.visual)
         )
@@ -235,9 +237,10 @@ class _Opening:
     streams: int
     cache: Path | None
     runtime: Runtime
+    target: Target | None = None
 
     def stored(self, section: ModelFile) -> Stored:
-        return section.stored_for(target_of(self.provider))
+        return section.stored_for(self.target or target_of(self.provider))
 
     def open(self, section: ModelFile) -> Model:
         stored = self.stored(section)
@@ -285,7 +288,7 @@ def _try(
 
 def prove(
     bundle: Path,
-    manifest: Manifest,
+    manifest: Parts,
     part: Part,
     provider: str,
     *,
@@ -308,7 +311,7 @@ def prove(
     return check(model, golden, floor_of(manifest, part), batch)
 
 
-def floor_of(manifest: Manifest, part: Part) -> float:
+def floor_of(manifest: Parts, part: Part) -> float:
     """How close a part has to come to its reference: a cosine.
 
     Raises:

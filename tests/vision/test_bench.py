@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from edge.vision.bench import BenchRow, Variant, bench, choose
 from edge.vision.session import CPU
+from tests.vision import toy
 
 
 def _rows(variant: Variant, detector: float, visual: float) -> list[BenchRow]:
@@ -51,3 +53,34 @@ def test_fewer_threads_win_a_tie() -> None:
     """A second thread that gains next to nothing is better spent on a second image."""
     assert choose([*_rows(TWO, 19.5, 5), *_rows(ONE, 20, 5)]) == ONE
     assert choose([*_rows(TWO, 12, 3), *_rows(ONE, 20, 5)]) == TWO
+
+
+def test_files_for_other_machines_are_measured(bundle: Path) -> None:
+    """A bundle that carries several files shows which is the fastest here."""
+    data = (bundle / "visual.onnx").read_bytes()
+    (bundle / "visual.arm.onnx").write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    variant = {"file": "visual.arm.onnx", "sha256": digest, "opset": 17, "precision": "fp32", "target": "arm"}
+    toy.save_manifest(bundle, visual={"variants": [variant]})
+    report = bench(bundle, providers=(CPU,), threads=(1,), batches=(1,), rounds=3, targets=("x86", "arm"))
+    assert [(r.variant.target, r.file) for r in report.rows if r.part == "visual"] == [
+        ("x86", "visual.onnx"),
+        ("arm", "visual.arm.onnx"),
+    ]
+    assert report.choice is not None
+    assert report.choice.target in {"x86", "arm"}
+
+
+def test_progress_is_told(bundle: Path) -> None:
+    """It begins with nothing, never goes back, and ends with all of it."""
+    said: list[tuple[int, int]] = []
+    bench(
+        bundle,
+        providers=(CPU,),
+        threads=(1,),
+        batches=(1,),
+        rounds=3,
+        told=lambda done, total: said.append((done, total)),
+    )
+    assert (said[0][0], said == sorted(said)) == (0, True)
+    assert said[-1][0] == said[-1][1]

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
+import tomli_w
 
 from edge.errors import BundleError
 from edge.vision import bundles
@@ -67,6 +69,17 @@ def test_broken_bundles_are_listed_with_their_problem(bundle: Path, tmp_path: Pa
     assert (first.name, first.manifest) == ("bad", None)
     assert "manifest" in first.problem
     assert second.problem == "missing: visual.onnx"
+
+
+def test_parts_of_a_bundle_are_listed_as_such(bundle: Path) -> None:
+    """A detector alone is no broken bundle: it is whole, and what is missing to a bundle is said."""
+    manifest = tomllib.loads((bundle / MANIFEST).read_text())
+    del manifest["visual"], manifest["text"]
+    (bundle / MANIFEST).write_text(tomli_w.dumps(manifest))
+    (entry,) = list_bundles([bundle.parent])
+    assert (entry.problem, entry.missing) == ("", ("visual", "text"))
+    assert entry.manifest is not None
+    assert set(entry.manifest.files()) == {"detector.onnx", "golden.npz"}
 
 
 def test_verify_passes_a_whole_bundle(bundle: Path) -> None:

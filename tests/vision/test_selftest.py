@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,39 +14,7 @@ from edge.vision.providers import CPU, CUDA, TENSORRT
 from edge.vision.selftest import Part, ProviderReport, Towers, check, load_golden, open_tested, prove
 from edge.vision.session import ONNX_RUNTIME, Chain, Model, Runtime, UnusableError
 from tests.vision import toy
-
-Fault = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
-
-
-class _Faulty(Model):
-    """A model on a provider that computes something else."""
-
-    fault: Fault = staticmethod(lambda array: array)
-
-    def run(self, inputs: Any, outputs: Any) -> list[npt.NDArray[Any]]:
-        return [type(self).fault(array) for array in super().run(inputs, outputs)]
-
-
-def _faulty(fault: Fault) -> type[_Faulty]:
-    return type("_Faulty", (_Faulty,), {"fault": staticmethod(fault)})
-
-
-class _Bench:
-    """A runtime whose providers are the CPU in disguise, each with a fault of its own."""
-
-    def __init__(self, **faults: Fault | None) -> None:
-        self._faults = {{"cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}[k]: v for k, v in faults.items()}
-        self.opened: list[tuple[str, str, Chain]] = []
-
-    def available(self) -> tuple[str, ...]:
-        return tuple(self._faults)
-
-    def open(self, path: Path, provider: str, threads: int, chain: Chain) -> Model:
-        self.opened.append((path.name, provider, chain))
-        fault = self._faults[provider]
-        model = (Model if fault is None else _faulty(fault))(path, CPU, threads)
-        model.provider = provider
-        return model
+from tests.vision.bench import Bench, Fault
 
 
 def _open(
@@ -80,7 +47,7 @@ FAULTS: dict[str, Fault] = {
 def test_wrong_results_are_refused(bundle: Path, name: str) -> None:
     """Constant, empty, undefined, shifted or short results never pass."""
     with pytest.raises(ProviderError, match="no execution provider can be used") as caught:
-        _open(bundle, runtime=_Bench(cpu=FAULTS[name]))
+        _open(bundle, runtime=Bench(cpu=FAULTS[name]))
     assert CPU in caught.value.hint
 
 
@@ -95,7 +62,7 @@ def test_constant_detector_is_refused(bundle: Path) -> None:
 def test_small_deviation_passes_and_is_reported(bundle: Path) -> None:
     """Rounding of another precision stays above the floor, and shows in the report."""
     random = np.random.default_rng(0)
-    noisy = _Bench(cpu=lambda array: array + random.normal(0, 0.002, array.shape).astype(array.dtype))
+    noisy = Bench(cpu=lambda array: array + random.normal(0, 0.002, array.shape).astype(array.dtype))
     _, report = _open(bundle, runtime=noisy)
     assert 0.99 <= report.cosine["detector"] < 0.99999
 
@@ -104,14 +71,14 @@ def test_floor_of_the_manifest_decides(bundle: Path) -> None:
     """The same deviation fails when the manifest asks for more."""
     toy.save_manifest(bundle, golden={"min_cosine": {"detector": 0.999999, "visual": 0.99, "text": 0.99}})
     random = np.random.default_rng(0)
-    noisy = _Bench(cpu=lambda array: array + random.normal(0, 0.01, array.shape).astype(array.dtype))
+    noisy = Bench(cpu=lambda array: array + random.normal(0, 0.01, array.shape).astype(array.dtype))
     with pytest.raises(ProviderError, match="differ from the reference"):
         _open(bundle, runtime=noisy)
 
 
 def test_next_provider_is_tried(bundle: Path) -> None:
     """A failing provider is refused with its reason, and the next in the list is used."""
-    runtime = _Bench(cuda=np.ones_like, cpu=None)
+    runtime = Bench(cuda=np.ones_like, cpu=None)
     towers, report = _open(bundle, (TENSORRT, CUDA, CPU), runtime)
     assert report.asked == (TENSORRT, CUDA, CPU)
     assert report.in_use == towers.visual.provider == CPU
@@ -123,7 +90,7 @@ def test_next_provider_is_tried(bundle: Path) -> None:
 
 def test_provider_that_is_banned_is_not_opened(bundle: Path) -> None:
     """What failed while running isn't given another chance by the next opening."""
-    runtime = _Bench(cuda=None, cpu=None)
+    runtime = Bench(cuda=None, cpu=None)
     _, report = _open(bundle, (CUDA, CPU), runtime, banned={CUDA: "it died"})
     assert (report.in_use, report.refused[0].reason, report.refused[0].why) == (CPU, "it died", "failed")
     assert {provider for _, provider, _ in runtime.opened} == {CPU}
@@ -132,7 +99,7 @@ def test_provider_that_is_banned_is_not_opened(bundle: Path) -> None:
 def test_libraries_that_are_missing_are_told_apart(bundle: Path) -> None:
     """A provider that can't be loaded isn't one that sees wrongly."""
 
-    class Unloadable(_Bench):
+    class Unloadable(Bench):
         def open(self, path: Path, provider: str, threads: int, chain: Chain) -> Model:
             if provider == CUDA:
                 raise UnusableError("installed but can't be used")
@@ -148,9 +115,9 @@ def test_batches_are_tested_too(bundle: Path) -> None:
     def first_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.concatenate([array[:1], np.roll(array[1:], 1, axis=1)])
 
-    _, report = _open(bundle, (CUDA, CPU), _Bench(cuda=first_only, cpu=None))
+    _, report = _open(bundle, (CUDA, CPU), Bench(cuda=first_only, cpu=None))
     assert (report.in_use, "visual.onnx" in report.refused[0].reason) == (CPU, True)
-    _, report = _open(bundle, (CPU,), _Bench(cpu=first_only))
+    _, report = _open(bundle, (CPU,), Bench(cpu=first_only))
     assert report.refused == ()
 
 
@@ -167,7 +134,7 @@ def _with_variant(bundle: Path, target: str, precision: str) -> None:
 def test_each_provider_gets_its_own_file(bundle: Path) -> None:
     """A bundle may carry a file for TensorRT; the CPU goes on with the one that runs everywhere."""
     _with_variant(bundle, "tensorrt", "int8 symmetric")
-    runtime = _Bench(tensorrt=None, cpu=None)
+    runtime = Bench(tensorrt=None, cpu=None)
     _, report = _open(bundle, (TENSORRT, CPU), runtime)
     assert (report.in_use, report.files["visual"]) == (TENSORRT, "visual.tensorrt.onnx")
     _, report = _open(bundle, (CPU,), runtime)
@@ -177,7 +144,7 @@ def test_each_provider_gets_its_own_file(bundle: Path) -> None:
 def test_file_for_processors_is_not_tried_on_tensorrt(bundle: Path) -> None:
     """Without a file of its own TensorRT is passed over, and what to export is said."""
     toy.save_manifest(bundle, visual={"precision": "int8 QDQ"})
-    runtime = _Bench(tensorrt=None, cpu=None)
+    runtime = Bench(tensorrt=None, cpu=None)
     _, report = _open(bundle, (TENSORRT, CPU), runtime)
     assert (report.in_use, report.refused[0].why) == (CPU, "unsuited")
     assert "--target tensorrt" in report.refused[0].reason
@@ -189,14 +156,14 @@ def test_flipped_byte_in_the_providers_own_file(bundle: Path) -> None:
     _with_variant(bundle, "tensorrt", "int8 symmetric")
     (bundle / "visual.tensorrt.onnx").write_bytes(b"other")
     with pytest.raises(BundleError, match="differs from its manifest"):
-        _open(bundle, (TENSORRT, CPU), _Bench(tensorrt=None, cpu=None))
+        _open(bundle, (TENSORRT, CPU), Bench(tensorrt=None, cpu=None))
     _, report = _open(bundle, (CPU,))
     assert report.in_use == CPU
 
 
 def test_compiled_models_are_kept_for_each_bundle(bundle: Path, tmp_path: Path) -> None:
     """Engines lie below the cache folder, by provider and bundle, where the options say."""
-    runtime = _Bench(tensorrt=None, cuda=None, cpu=None)
+    runtime = Bench(tensorrt=None, cuda=None, cpu=None)
     _open(bundle, (TENSORRT, CPU), runtime, cache=tmp_path / "cache")
     folder = tmp_path / "cache" / "tensorrt" / bundle_sha256(bundle)[:16]
     assert folder.is_dir()
@@ -208,7 +175,7 @@ def test_compiled_models_are_kept_for_each_bundle(bundle: Path, tmp_path: Path) 
 def test_cache_that_cannot_be_made_refuses_the_provider(bundle: Path, tmp_path: Path) -> None:
     """Minutes of building at each start would be worse than the next provider."""
     (tmp_path / "cache").write_text("a file")
-    _, report = _open(bundle, (TENSORRT, CPU), _Bench(tensorrt=None, cpu=None), cache=tmp_path / "cache")
+    _, report = _open(bundle, (TENSORRT, CPU), Bench(tensorrt=None, cpu=None), cache=tmp_path / "cache")
     assert (report.in_use, "no folder" in report.refused[0].reason) == (CPU, True)
 
 
@@ -218,7 +185,7 @@ def test_each_part_can_be_proven_alone(bundle: Path, part: Part) -> None:
     manifest = load_manifest(bundle)
     assert prove(bundle, manifest, part, CPU) > 0.999
     with pytest.raises(ProviderError):
-        prove(bundle, manifest, part, CUDA, runtime=_Bench(cuda=np.zeros_like))
+        prove(bundle, manifest, part, CUDA, runtime=Bench(cuda=np.zeros_like))
 
 
 def test_no_provider_left_is_an_error_with_every_reason(bundle: Path) -> None:
