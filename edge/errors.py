@@ -16,6 +16,7 @@
     ├── StoreError            the database can't be opened, read or written
     │   ├── StoreBusyError    another process holds the state folder or the database
     │   ├── StoreCorruptError the database failed its check
+    │   ├── StoreVersionError the database is of another version          (exit code 78)
     │   └── DiskFullError     there is no space for a commit; it can be tried again
     ├── SearchError           a search that can't be answered from what is on record
     ├── DeliveryError         the broker, or what it said
@@ -103,6 +104,12 @@ class StoreBusyError(StoreError):
 
 class StoreCorruptError(StoreError):
     """The database failed its check."""
+
+
+class StoreVersionError(StoreError):
+    """The database was made by another version of this program."""
+
+    exit_code = 78
 
 
 class DiskFullError(StoreError):

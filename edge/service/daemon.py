@@ -20,6 +20,7 @@ from edge.service.emit import Voice
 from edge.service.feeder import Feeder
 from edge.service.health import Gauges, HealthDesk
 from edge.service.heartbeat import Worker
+from edge.service.keeper import Keeper
 from edge.service.known import Known
 from edge.service.looker import Looker
 from edge.service.pending import PendingTimes
@@ -32,8 +33,9 @@ from edge.service.rules import apply_options, options_of
 from edge.service.snapshots import pictures
 from edge.service.space import Space
 from edge.service.threads import Writing, feeding, looking
-from edge.service.work import Outcome, now_ms
+from edge.service.work import Outcome
 from edge.settings import Settings
+from edge.store.ballast import Ballast
 from edge.store.database import Database
 from edge.store.files import write_durably
 from edge.store.ledger import Ledger
@@ -83,6 +85,7 @@ class Daemon:
         vision: self-tested.
         labels: whose names vision gives.
         retry_incomplete: wait for files that aren't whole yet; False when only what is there now counts.
+        ballast: the reserve on the disk.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Daemon:
         labels: LabelSet,
         *,
         retry_incomplete: bool,
+        ballast: Ballast,
     ) -> None:
         self.settings = settings
         self._db = database
@@ -108,8 +112,10 @@ class Daemon:
         self._ledger = Ledger(database)
         self._pending = PendingTimes()
         self._pipeline = Pipeline()
-        self._feed_stop, self._look_stop, self._write_stop = (threading.Event() for _ in range(3))
-        self._space = Space(settings)
+        self._feed_stop, self._look_stop, self._write_stop, self._keep_stop = (
+            threading.Event() for _ in range(4)
+        )
+        self._space = Space(settings, ballast)
         voice = Voice(
             settings.device,
             self._outbox.epoch,
@@ -135,6 +141,15 @@ class Daemon:
             deployments=self._deployments,
             commands=Office(database, settings, voice.bundle, info.labels).handlers(),
             version=__version__,
+        )
+        self._keeper = Keeper(
+            settings,
+            database,
+            voice,
+            ballast,
+            self._keep_stop,
+            idle=self._has_recorded_all,
+            wake=self._publisher.wake,
         )
         self._workers = self._made_workers()
 
@@ -169,7 +184,10 @@ class Daemon:
 
     @property
     def idle(self) -> bool:
-        """Whether everything that was found has an outcome on record."""
+        """Whether everything that was found has an outcome on record, and subscribers can be told of it."""
+        return self._has_recorded_all() and self._keeper.settled
+
+    def _has_recorded_all(self) -> bool:
         return (
             self._watcher.scanned
             and not self._watcher.pending()
@@ -205,15 +223,6 @@ class Daemon:
             ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in outcomes.items()) or "none"
         )
 
-    def prune(self) -> None:
-        """Remove delivered messages whose time is up; on a full disk even that has to wait."""
-        before = now_ms() - round(self.settings.store.keep_acknowledged * 1000)
-        removed = 0
-        with suppress(DiskFullError):
-            removed = self._outbox.prune(before)
-        if removed:
-            log.info("removed %d delivered messages from the outbox", removed)
-
     def finish_images(self) -> None:
         """Stop taking files; finish and record those in hand; give back those that weren't begun."""
         deadline = time.monotonic() + STOP_TIMEOUT
@@ -221,15 +230,16 @@ class Daemon:
         self._join(["feeder"], deadline)
         withdrawn = self._pipeline.withdraw()
         self._look_stop.set()
+        self._keep_stop.set()
         self._join([name for name in self._workers if name.startswith(("looker", "reproc"))], deadline)
         self._write_stop.set()
-        self._join(["writer"], deadline)
+        self._join(["writer", "keeper"], deadline)
         self._ledger.release([examined.candidate.file for examined in withdrawn])
         self._stop_watching()
 
     def abandon(self) -> None:
         """After a failure: tell every thread to end and wait a moment, so that none runs into the exit."""
-        for event in (self._feed_stop, self._look_stop, self._write_stop):
+        for event in (self._feed_stop, self._look_stop, self._write_stop, self._keep_stop):
             event.set()
         self._join(list(self._workers), time.monotonic() + STOP_TIMEOUT)
         self._publisher.stop(1.0)
@@ -297,6 +307,7 @@ class Daemon:
         loops: dict[str, Callable[[Worker], None]] = {
             "feeder": feeding(self._feeder, self._feed_stop),
             "writer": self._writing.loop,
+            "keeper": self._keeper.loop,
         }
         for number in range(1, self.settings.vision.worker_count() + 1):
             loops[f"looker-{number}"] = looking(looker, self._pipeline, self._space, self._look_stop)
@@ -350,5 +361,6 @@ class Daemon:
             duplicates=tallies.count("duplicate"),
             set_aside=tallies.count("set_aside") + tallies.count("quarantined"),
             disk_full=self._space.full,
+            keeping=(*self._keeper.problems(), *self._space.problems()),
             vision=self.vision.info(),
         )

@@ -50,6 +50,7 @@ class Gauges:
     set_aside: int
     disk_full: bool
     vision: VisionInfo
+    keeping: tuple[Problem, ...] = ()
 
 
 class HealthDesk:
@@ -148,7 +149,7 @@ def find_problems(gauges: Gauges, disk: DiskHealth, settings: Settings) -> list[
         found.append(
             Problem(code="not_authorized", message=f"the broker refuses: {names}", hint="check its ACL")
         )
-    return [*found, *_provider_problems(gauges.vision.providers)]
+    return [*found, *gauges.keeping, *_provider_problems(gauges.vision.providers)]
 
 
 def disk_health(settings: Settings) -> DiskHealth:

@@ -8,16 +8,20 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from edge.delivery.messages import Problem
-from edge.errors import ConfigError, IntakeError, StoreCorruptError
+from edge.errors import ConfigError, IntakeError
 from edge.service.daemon import Daemon, Progress
 from edge.service.engines import prepare
 from edge.service.memory import tame_malloc
 from edge.service.notify import notify, watchdog_interval
+from edge.service.opening import opened, remembering_damage, until_space
 from edge.settings import Settings
-from edge.store.database import Database, damaged, move_aside, open_database
+from edge.store.ballast import Ballast
+from edge.store.database import Database
 from edge.store.files import StateLock
 from edge.vision.bundles import find_bundle
 from edge.vision.labels import load_label_set
@@ -26,11 +30,8 @@ from edge.vision.session import ONNX_RUNTIME, Runtime
 
 log = logging.getLogger("edge")
 
-PRUNE_INTERVAL = 3600.0
 IDLE_LOOKS = 3
 """Looks in a row that must find nothing to do before ``until_idle`` believes it."""
-
-_REVISION_STEP = 1_000_000
 
 Ending = Literal["done", "undelivered", "interrupted"]
 """How a run ended: ``undelivered`` and ``interrupted`` only with ``until_idle``."""
@@ -68,31 +69,70 @@ def run(
         raise ConfigError("no drop folder", subject=str(settings.drop), hint="give one with --drop DIR")
     interrupted: Ending = "interrupted" if until_idle else "done"
     tame_malloc()
+    ballast = Ballast(settings.state, settings.store.ballast, settings.store.low_water)
     with ExitStack() as stack:
         stack.enter_context(StateLock(settings.state))
-        database, note = _opened(settings)
-        stack.callback(database.close)
-        if stop.is_set():
+        start = _Start(settings, runtime, ballast, stop, retry_incomplete=not until_idle)
+        daemon = until_space(partial(start.attempt, stack), ballast, stop)
+        if daemon is None:
             return interrupted
-        labels = load_label_set(settings.vision.labels)
-        bundle = find_bundle(settings.vision.bundle, (settings.state / "models",))
-        cache = settings.state / "cache"
-        refused = prepare(bundle, settings.vision, cache, runtime.available(), stop)
-        if stop.is_set():
-            return interrupted
-        vision = Vision.open(bundle, labels, settings.vision, cache, runtime=runtime, banned=refused)
-        if stop.is_set():
-            return interrupted
-        daemon = Daemon(settings, database, vision, labels, retry_incomplete=not until_idle)
-        if note is not None:
-            daemon.health.note(note)
         with ExitStack() as undo:
             undo.callback(daemon.abandon)
-            ending = _live(daemon, stop, until_idle=until_idle, drain_timeout=drain_timeout, watch=watch)
+            with remembering_damage(settings.state):
+                ending = _live(daemon, stop, until_idle=until_idle, drain_timeout=drain_timeout, watch=watch)
             undo.pop_all()
         if until_idle and ending != "interrupted":
             _check_all_was_read(daemon)
         return ending
+
+
+@dataclass
+class _Start:
+    """What a daemon is made of; on a full disk it is attempted again and again.
+
+    Attributes:
+        notes: what there is to tell of this attempt and those before.
+    """
+
+    settings: Settings
+    runtime: Runtime
+    ballast: Ballast
+    stop: threading.Event
+    retry_incomplete: bool
+    notes: list[Problem] = field(default_factory=list)
+
+    def attempt(self, stack: ExitStack) -> Daemon | None:
+        """A daemon that is ready to start, None if it isn't to; what it uses is closed with ``stack``."""
+        with ExitStack() as undo:
+            database, note = opened(self.settings.state)
+            undo.callback(database.close)
+            self.notes.extend([note] if note else [])
+            daemon = None if self.stop.is_set() else self._daemon(database)
+            stack.enter_context(undo.pop_all())
+        return daemon
+
+    def _daemon(self, database: Database) -> Daemon | None:
+        settings = self.settings
+        labels = load_label_set(settings.vision.labels)
+        bundle = find_bundle(settings.vision.bundle, (settings.state / "models",))
+        cache = settings.state / "cache"
+        refused = prepare(bundle, settings.vision, cache, self.runtime.available(), self.stop)
+        if self.stop.is_set():
+            return None
+        vision = Vision.open(bundle, labels, settings.vision, cache, runtime=self.runtime, banned=refused)
+        if self.stop.is_set():
+            return None
+        daemon = Daemon(
+            settings,
+            database,
+            vision,
+            labels,
+            retry_incomplete=self.retry_incomplete,
+            ballast=self.ballast,
+        )
+        for problem in self.notes:
+            daemon.health.note(problem)
+        return daemon
 
 
 def _check_all_was_read(daemon: Daemon) -> None:
@@ -146,28 +186,11 @@ def describe(daemon: Daemon) -> str:
     )
 
 
-def _opened(settings: Settings) -> tuple[Database, Problem | None]:
-    note = None
-    try:
-        database = open_database(settings.state)
-    except StoreCorruptError as error:
-        aside = move_aside(settings.state)
-        log.warning("%s; moved aside to %s, beginning anew from the drop folder", error, aside)
-        database = open_database(settings.state)
-        message = f"the database was damaged and is now {aside.name}; a new one was begun"
-        note = Problem(code="database_replaced", message=message)
-    if database.revision_base == 0 and damaged(settings.state):
-        # Subscribers keep the greatest revision of an id, and the same images give the same ids again.
-        # Asked at every start: the power may fail between the new database and this.
-        database.remember("revision_base", str(max(_REVISION_STEP, int(time.time()))))
-    return database, note
-
-
 def _supervise(daemon: Daemon, stop: threading.Event, *, until_idle: bool, watch: Watch) -> None:
     """Look after the daemon until it should end."""
     interval = watchdog_interval()
     problems: dict[str, Problem] | None = None
-    next_prune = next_health = 0.0
+    next_health = 0.0
     idle = 0
     while not stop.wait(0.2 if until_idle else 1.0):
         daemon.check()
@@ -183,9 +206,6 @@ def _supervise(daemon: Daemon, stop: threading.Event, *, until_idle: bool, watch
         if now >= next_health:
             next_health = now + daemon.settings.mqtt.health_interval
             daemon.write_health()
-        if now >= next_prune:
-            next_prune = now + PRUNE_INTERVAL
-            daemon.prune()
         watch(daemon.progress(), "images")
         idle = idle + 1 if until_idle and daemon.idle else 0
         if idle >= IDLE_LOOKS:

@@ -1,16 +1,23 @@
-"""Room on the disk of the state folder: when intake waits for it, and writing until there is some."""
+"""Room on the disk of the state folder: when intake waits for it, and writing until there is some.
+
+Another program that holds the database's lock for long is waited out in the same way.
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from edge.errors import DiskFullError
+from edge.delivery.messages import Problem
+from edge.errors import DiskFullError, StoreBusyError
 from edge.service.health import disk_health
 from edge.settings import Settings
+from edge.store.ballast import Ballast
 
+log = logging.getLogger("edge")
 T = TypeVar("T")
 
 CHECK_INTERVAL = 2.0
@@ -22,14 +29,19 @@ class Space:
 
     Args:
         settings: whose state folder, and the low-water mark.
+        ballast: given up when something can't be written.
         retry: seconds between two tries to write on a full disk.
     """
 
-    def __init__(self, settings: Settings, *, retry: float = RETRY_INTERVAL) -> None:
+    def __init__(
+        self, settings: Settings, ballast: Ballast | None = None, *, retry: float = RETRY_INTERVAL
+    ) -> None:
         self._settings = settings
+        self._ballast = ballast or Ballast(settings.state, settings.store.ballast, settings.store.low_water)
         self._retry = retry
         self._lock = threading.Lock()
         self._blocked = 0
+        self._queued = 0
         self._checked = float("-inf")
         self._low = False
 
@@ -37,6 +49,18 @@ class Space:
     def full(self) -> bool:
         """Whether something could not be written for want of space, and still waits."""
         return self._blocked > 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether something waits for another program to be done with the database."""
+        return self._queued > 0
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What needs a person, besides want of space."""
+        if not self.busy:
+            return ()
+        message = "another program holds the database's lock; images and messages wait"
+        return (Problem(code="database_busy", message=message, hint="end it: fuser -v edge.db"),)
 
     def allows_intake(self) -> bool:
         """Whether files may be taken: there is more than the low-water mark, and nothing waits for space."""
@@ -48,7 +72,7 @@ class Space:
         return not self._low and not self.full
 
     def insist(self, write: Callable[[], T], stop: threading.Event, beat: Callable[[], None]) -> T:
-        """Write, again and again while the disk is full; what is written must be able to bear that.
+        """Write, again and again while the disk is full or the database busy; the write must bear that.
 
         Args:
             write: what to do.
@@ -57,21 +81,30 @@ class Space:
 
         Raises:
             DiskFullError: the disk was still full when ``stop`` was set.
+            StoreBusyError: the database was still busy then.
         """
-        blocked = 0
+        blocked = queued = 0
         try:
             while True:
                 try:
                     return write()
                 except DiskFullError:
-                    self._block(1 - blocked)
-                    blocked = 1
-                    if stop.wait(self._retry):
+                    self._count(1 - blocked, -queued)
+                    blocked, queued = 1, 0
+                    if self._ballast.give_up():
+                        log.warning("the disk is full: the ballast was given up")
+                    elif stop.wait(self._retry):
                         raise
-                    beat()
+                except StoreBusyError:
+                    self._count(-blocked, 1 - queued)
+                    blocked, queued = 0, 1
+                    if stop.is_set():  # it has waited for the lock already
+                        raise
+                beat()
         finally:
-            self._block(-blocked)
+            self._count(-blocked, -queued)
 
-    def _block(self, change: int) -> None:
+    def _count(self, blocked: int, queued: int) -> None:
         with self._lock:
-            self._blocked += change
+            self._blocked += blocked
+            self._queued += queued

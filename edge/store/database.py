@@ -10,20 +10,20 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from edge.errors import DiskFullError, StoreBusyError, StoreCorruptError, StoreError
-from edge.store.files import keep_durably
+from edge.errors import StoreCorruptError, StoreError, StoreVersionError
+from edge.store.backup import FOLDER, HURRIED, make_backup
 from edge.store.schema import MIGRATIONS
+from edge.store.seam import mapped
 
-DATABASE = "edge.db"
-_ASIDE = "corrupt-"
-_BEFORE = "backup-version-"
+DATABASE: Final = "edge.db"
+VERSION: Final = len(MIGRATIONS)
+"""Of the schema that this program reads and writes."""
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -75,7 +75,7 @@ class Database:
             try:
                 self._connection.executemany(sql, rows)
             except sqlite3.Error as error:
-                raise _mapped(error, self.path) from error
+                raise mapped(error, self.path) from error
 
     def one(self, sql: str, values: Sequence[object] = ()) -> tuple[Any, ...] | None:
         """The first row, or None."""
@@ -94,23 +94,6 @@ class Database:
         self.execute(
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (key, value)
         )
-
-    def copy_to(self, target: Path) -> None:
-        """Write a copy of everything that is committed; there is the whole of it, or nothing.
-
-        Raises:
-            DiskFullError: there is no space for it.
-            StoreError: it could not be written.
-        """
-        temporary = target.with_name(f".{target.name}.tmp")
-        temporary.unlink(missing_ok=True)  # a copy that a power cut left half done
-        try:
-            with self._lock, closing(sqlite3.connect(temporary)) as copy:
-                self._connection.backup(copy)
-            keep_durably(temporary, target)
-        except sqlite3.Error as error:
-            temporary.unlink(missing_ok=True)
-            raise _mapped(error, target) from error
 
     @property
     def device(self) -> str:
@@ -138,33 +121,56 @@ class Database:
         try:
             return self._connection.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            raise _mapped(error, self.path) from error
+            raise mapped(error, self.path) from error
 
     def _rollback(self) -> None:
         if self._connection.in_transaction:
             self._execute("ROLLBACK")
 
 
-def open_database(state: Path) -> Database:
+def open_database(state: Path, *, thorough: bool = False) -> Database:
     """Open the state folder's database for writing; make it, or bring it up to date, where needed.
 
+    Before it is brought up to date there is a backup of it.
+
+    Args:
+        state: the folder.
+        thorough: check indexes against their tables too, which takes longer.
+
     Raises:
-        StoreCorruptError: ``quick_check`` found damage, or the file is no database.
-        StoreError: it can't be opened, or was made by a newer version.
+        StoreCorruptError: the check found damage, or the file is no database.
+        StoreVersionError: it was made by a newer version.
+        StoreError: it can't be opened.
     """
-    path = state / DATABASE
     try:
         state.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
-    except (OSError, sqlite3.Error) as error:
+    except OSError as error:
         raise StoreError("state folder can't be used", subject=str(state), hint=str(error)) from error
+    database = open_file(state / DATABASE, state / FOLDER, thorough=thorough)
+    # What a power cut left in the log would look like lost commits after another one.
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return database
+
+
+def open_file(path: Path, keep: Path | None, *, thorough: bool = False) -> Database:
+    """Open one database file for writing; as ``open_database``.
+
+    Args:
+        path: the file.
+        keep: folder for a backup before it is brought up to date; None makes none.
+        thorough: as for ``open_database``.
+    """
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
+    except sqlite3.Error as error:
+        raise mapped(error, path) from error
     database = Database(connection, path)
     with ExitStack() as undo:
         undo.callback(database.close)
         for pragma in _PRAGMAS:
             database.execute(pragma)
-        _check(database)
-        _migrate(database)
+        _check(database, "integrity_check" if thorough else "quick_check")
+        _migrate(database, keep)
         undo.pop_all()
     return database
 
@@ -203,54 +209,35 @@ def _open_existing(state: Path, mode: str) -> Database:
             f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10.0
         )
     except sqlite3.Error as error:
-        raise _mapped(error, path) from error
+        raise mapped(error, path) from error
     database = Database(connection, path)
     version = int(database.execute("PRAGMA user_version")[0][0])
-    if version != len(MIGRATIONS):
+    if version != VERSION:
         database.close()
-        raise StoreError(
-            f"database has version {version}, this program reads {len(MIGRATIONS)}",
+        raise StoreVersionError(
+            f"database has version {version}, this program reads {VERSION}",
             subject=str(path),
             hint="start the daemon of this version once; it brings the database up to date",
         )
     return database
 
 
-def move_aside(state: Path) -> Path:
-    """Rename a damaged database, its WAL with it, so that a new one can begin; returns its new path."""
-    target = state / f"{_ASIDE}{_stamp()}-{uuid.uuid4().hex[:6]}.db"
-    for suffix in ("", "-wal", "-shm"):
-        source = state / f"{DATABASE}{suffix}"
-        if source.exists():
-            source.rename(f"{target}{suffix}")
-    return target
-
-
-def _stamp() -> str:
-    return time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-
-
-def damaged(state: Path) -> list[Path]:
-    """Databases that were moved aside here, oldest first."""
-    return sorted(state.glob(f"{_ASIDE}*.db"))
-
-
-def _check(database: Database) -> None:
-    findings = [str(row[0]) for row in database.execute("PRAGMA quick_check(5)")]
+def _check(database: Database, pragma: str) -> None:
+    findings = [str(row[0]) for row in database.execute(f"PRAGMA {pragma}(5)")]
     if findings != ["ok"]:
         raise StoreCorruptError("database is damaged", subject=str(database.path), hint="; ".join(findings))
 
 
-def _migrate(database: Database) -> None:
+def _migrate(database: Database, keep: Path | None) -> None:
     version = int(database.execute("PRAGMA user_version")[0][0])
-    if version > len(MIGRATIONS):
-        raise StoreError(
-            f"database has version {version}, newer than this program's {len(MIGRATIONS)}",
+    if version > VERSION:
+        raise StoreVersionError(
+            f"database has version {version}, newer than this program's {VERSION}",
             subject=str(database.path),
-            hint="install the newer version again",
+            hint="install the newer version again, or go back: docs/operating.md, Backups",
         )
-    if 0 < version < len(MIGRATIONS):
-        database.copy_to(database.path.with_name(f"{_BEFORE}{version}-{_stamp()}.db"))
+    if keep is not None and 0 < version < VERSION:
+        make_backup(database.path, keep, pace=HURRIED)
     for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
         with database.transaction():
             for statement in filter(str.strip, script.split(";")):
@@ -258,16 +245,3 @@ def _migrate(database: Database) -> None:
             database.execute(f"PRAGMA user_version = {number}")
             if number == 1:
                 database.execute("INSERT INTO meta VALUES ('epoch', ?)", (str(uuid.uuid4()),))
-
-
-def _mapped(error: sqlite3.Error, path: Path) -> StoreError:
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StoreCorruptError("database is damaged", subject=str(path), hint=str(error))
-    if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
-        return DiskFullError("disk is full", subject=str(path), hint="free some space; nothing was lost")
-    if code is not None and code & 0xFF == sqlite3.SQLITE_BUSY:
-        return StoreBusyError(
-            "database is busy", subject=str(path), hint="another program writes to it; try again in a moment"
-        )
-    return StoreError("database refused", subject=str(path), hint=str(error))

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import secrets
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ LOCK: Final = "edge.lock"
 # `edge status` holds the lock for an instant to see whether anybody has it; that is no other daemon.
 _LOOKS: Final = 5
 _LOOK_PAUSE: Final = 0.05
-_NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
+NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -33,11 +34,11 @@ def write_durably(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(temporary, data)
         temporary.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        kind = DiskFullError if error.errno in _NO_SPACE else StoreError
+        kind = DiskFullError if error.errno in NO_SPACE else StoreError
         raise kind("file can't be written", subject=str(path), hint=str(error)) from error
 
 
@@ -54,9 +55,24 @@ def keep_durably(written: Path, path: Path) -> None:
         finally:
             os.close(descriptor)
         written.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
-        raise StoreError("file can't be written", subject=str(path), hint=str(error)) from error
+        kind = DiskFullError if error.errno in NO_SPACE else StoreError
+        raise kind("file can't be written", subject=str(path), hint=str(error)) from error
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file's bytes; not durable yet.
+
+    Raises:
+        DiskFullError: there is no space for it.
+        StoreError: one of the two can't be read or written.
+    """
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        kind = DiskFullError if error.errno in NO_SPACE else StoreError
+        raise kind("file can't be copied", subject=f"{source} to {target}", hint=str(error)) from error
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -66,7 +82,8 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Make names that were given or taken in a folder durable."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
@@ -86,11 +103,32 @@ def read(path: Path) -> bytes:
         raise StoreError("file can't be read", subject=str(path), hint=str(error)) from error
 
 
-class StateLock:
-    """One daemon for each state folder, by ``flock`` on a file in it."""
+def free_space(folder: Path) -> int:
+    """Bytes that an ordinary user may still write in a folder.
 
-    def __init__(self, state: Path) -> None:
-        self._path = state / LOCK
+    Raises:
+        StoreError: it can't be asked.
+    """
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError as error:
+        raise StoreError("disk can't be asked for space", subject=str(folder), hint=str(error)) from error
+
+
+class StateLock:
+    """One daemon for each state folder, by ``flock`` on a file in it.
+
+    Args:
+        state: the folder.
+        name: of the file.
+        busy: what to say where another process has it.
+    """
+
+    def __init__(
+        self, state: Path, name: str = LOCK, busy: str = "another edge daemon uses this state folder"
+    ) -> None:
+        self._path = state / name
+        self._busy = busy
         self._file: int | None = None
 
     def __enter__(self) -> Self:
@@ -115,10 +153,11 @@ class StateLock:
                 if look == _LOOKS:
                     os.close(self._file)
                     self._file = None
+                    hint = "stop it first, or give this one its own folder with --state"
                     raise StoreBusyError(
-                        "another edge daemon uses this state folder",
+                        self._busy,
                         subject=str(self._path.parent),
-                        hint="stop it first, or give this one its own folder with --state",
+                        hint=hint if self._path.name == LOCK else "wait until it is done",
                     ) from error
                 time.sleep(_LOOK_PAUSE)
         return self

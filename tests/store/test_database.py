@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.errors import DiskFullError, StoreBusyError, StoreCorruptError, StoreError
-from edge.store.database import DATABASE, move_aside, open_database, open_readonly
+from edge.errors import DiskFullError, StoreBusyError, StoreCorruptError, StoreError, StoreVersionError
+from edge.store.database import DATABASE, open_database, open_readonly
 from edge.store.files import LOCK, StateLock, write_durably
 from edge.store.schema import MIGRATIONS
 
@@ -98,22 +98,15 @@ def test_damage_is_found_at_start(tmp_path: Path, page: int) -> None:
         open_database(tmp_path)
 
 
-def test_damaged_database_is_moved_aside_whole(tmp_path: Path) -> None:
-    """The damaged file is kept under another name, and a new database with a new epoch begins."""
-    epoch = open_database(tmp_path).epoch
-    aside = move_aside(tmp_path)
-    assert aside.is_file()
-    assert open_database(tmp_path).epoch != epoch
-
-
 def test_newer_database_is_refused(tmp_path: Path) -> None:
     """An older program doesn't touch what a newer one made."""
     open_database(tmp_path).close()
     with sqlite3.connect(tmp_path / DATABASE) as connection:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     connection.close()
-    with pytest.raises(StoreError, match="newer"):
+    with pytest.raises(StoreVersionError, match="newer") as caught:
         open_database(tmp_path)
+    assert caught.value.exit_code == 78
 
 
 def test_one_daemon_for_each_state_folder(tmp_path: Path) -> None:
