@@ -99,7 +99,7 @@ def _load(options: Options, say: Say) -> tuple[VisualSide, TextSide, list[Proven
     if options.open_clip and options.checkpoint is not None:
         say(f"loading {options.open_clip}")
         came = [openclip.provenance(options.open_clip, options.checkpoint, options.license)]
-        model = openclip.load(options.open_clip, options.checkpoint)
+        model = openclip.load(options.open_clip, options.checkpoint, texts=not options.text_model)
         visual = openclip.visual(model, options.open_clip)
         text = None if options.text_model else openclip.text(model, options.open_clip, options.languages)
     else:

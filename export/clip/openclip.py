@@ -21,8 +21,13 @@ _LAYER: Final = {
 }  # fmt: skip
 
 
-def load(architecture: str, checkpoint: Path) -> Any:
+def load(architecture: str, checkpoint: Path, *, texts: bool) -> Any:
     """The model, from local weights.
+
+    Args:
+        architecture: open_clip's name.
+        checkpoint: the file.
+        texts: its text side is wanted too.
 
     Raises:
         ExportError: there is no such architecture or file, or they don't belong together.
@@ -34,12 +39,8 @@ def load(architecture: str, checkpoint: Path) -> Any:
         close = frameworks.imported("difflib").get_close_matches(architecture, open_clip.list_models(), 3)
         hint = f"there are {', '.join(close)}" if close else "`open_clip.list_models()` has them all"
         raise ExportError("open_clip has no such architecture", subject=architecture, hint=hint)
-    config = open_clip.get_model_config(architecture)
-    if "hf_model_name" in config.get("text_cfg", {}):
-        raise ExportError(
-            "text side of this architecture is another model", subject=architecture,
-            hint="export the checkpoint in transformers' layout with --model",
-        )  # fmt: skip
+    if texts:
+        _own_words(architecture, open_clip.get_model_config(architecture))
     if not checkpoint.is_file():
         raise ExportError("no such checkpoint", subject=str(checkpoint))
     try:
@@ -187,14 +188,13 @@ def text(model: Any, architecture: str, languages: tuple[str, ...]) -> TextSide:
     own = getattr(model, "text", model)
     if not hasattr(own, "token_embedding") or not _plain_layers(own.transformer):
         raise ExportError("text side of this architecture isn't supported", subject=architecture)
-    tokenizer = _own_tokenizer(architecture)
     tower = _prompt(own, architecture)
     length = len(tower.positions)
     return TextSide(
         module=_Still(frameworks.imported("torch"), model.encode_text, length),
         tower=tower,
         tokenizer=bytepairs.tokenizer_json(length),
-        max_tokens=min(length, tokenizer.context_length),
+        max_tokens=length,
         length=None if tower.causal else length,
         masked=False,
         clean="open_clip",
@@ -203,19 +203,16 @@ def text(model: Any, architecture: str, languages: tuple[str, ...]) -> TextSide:
     )
 
 
-def _own_tokenizer(architecture: str) -> Any:
-    open_clip = frameworks.imported("open_clip")
-    settings = open_clip.get_model_config(architecture).get("text_cfg", {})
-    if (
-        settings.get("hf_tokenizer_name")
-        or "siglip" in architecture.lower()
-        or settings.get("tokenizer_kwargs")
-    ):
+def _own_words(architecture: str, config: dict[str, Any]) -> None:
+    """Refuse a text side that isn't a transformer over open_clip's own tokens, before weights are read."""
+    settings = config.get("text_cfg", {})
+    foreign = {"hf_model_name", "hf_tokenizer_name", "tokenizer_kwargs", "embed_cls"} & settings.keys()
+    if foreign or "multimodal_cfg" in config or "siglip" in architecture.lower():
         raise ExportError(
-            "only open_clip's own tokenizer is supported", subject=architecture,
-            hint="export the checkpoint in transformers' layout with --model",
-        )  # fmt: skip
-    return open_clip.get_tokenizer(architecture)
+            "text side of this architecture isn't supported: only open_clip's own tokenizer is",
+            subject=architecture,
+            hint="export the model in transformers' layout with --model",
+        )
 
 
 def _prompt(own: Any, architecture: str) -> Prompt:

@@ -125,3 +125,28 @@ def test_area_averages_over_the_source(shape: tuple[int, int]) -> None:
     Preprocessor(spec)(image, batch[0])
     expected = cv2.resize(image.astype(np.float32), (8, 8), interpolation=cv2.INTER_AREA)
     assert np.abs(batch[0].astype(np.float64) - expected).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        (601, 450, Placement(-37, 0, 299, 224)),  # an odd rest: the pixel more is cut on the right
+        (450, 601, Placement(0, -37, 224, 299)),
+        (1000, 333, Placement(-224, 0, 672, 224)),  # 672.67 is cut, not rounded
+        (224, 224, Placement(0, 0, 224, 224)),
+        (3, 3000, Placement(0, -111888, 224, 224000)),
+    ],
+)
+def test_middle_is_that_of_image_processors(width: int, height: int, expected: Placement) -> None:
+    """The longer side is cut down to whole pixels and its middle taken as CLIP's preprocessing does."""
+    assert place(width, height, _spec(resize="crop", width=224, height=224)) == expected
+
+
+def test_cubic_enlarges_and_shrinks_by_areas() -> None:
+    """Bicubic where it enlarges; means of areas where bicubic would skip pixels."""
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    for side, method in ((20, cv2.INTER_CUBIC), (15, cv2.INTER_CUBIC), (6, cv2.INTER_AREA)):
+        spec = _spec(width=side, height=side, interpolation="cubic")
+        batch = allocate(spec)
+        Preprocessor(spec)(image, batch[0])
+        np.testing.assert_array_equal(batch[0], cv2.resize(image, (side, side), interpolation=method))
