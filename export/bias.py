@@ -12,10 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Feed = Mapping[str, Array]
+from export.quantise.graphs import Array, Feed, probed
 
 
 def shifted(model: Any, means: Mapping[str, Array], left_out: Collection[str], largest: int) -> Any:
@@ -40,7 +38,7 @@ def shifted(model: Any, means: Mapping[str, Array], left_out: Collection[str], l
             continue
         weight, bias = (numpy_helper.to_array(constants[name]) for name in node.input[1:])
         value = (bias + mean_shift(weight, means[node.input[0]], largest)).astype(np.float32)
-        own = f"{node.output[0]}/bias"  # one constant may be the bias of several convolutions
+        own = f"{node.output[0]}/corrected bias"  # one constant may be the bias of several convolutions
         model.graph.initializer.append(numpy_helper.from_array(value, own))
         node.input[2] = own
     return model
@@ -66,16 +64,9 @@ def mean_shift(weight: Array, means: Array, largest: int) -> Array:
 
 def channel_means(model: Any, names: Sequence[str], samples: Sequence[Feed]) -> dict[str, Array]:
     """Mean of each channel, which is axis 1, of some values over samples."""
-    import onnxruntime  # noqa: PLC0415
-    from onnx import ModelProto, TensorProto, helper  # noqa: PLC0415
-
-    probe = ModelProto()
-    probe.CopyFrom(model)
     wanted = list(dict.fromkeys(names))
-    probe.graph.output.extend(helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in wanted)
-    session = onnxruntime.InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
     runs = [
-        [value.mean(axis=(0, *range(2, value.ndim))) for value in session.run(wanted, dict(feed))]
-        for feed in samples
+        [value.mean(axis=(0, *range(2, value.ndim))) for value in values]
+        for values in probed(model, wanted, samples)
     ]
     return {name: np.mean([run[i] for run in runs], axis=0) for i, name in enumerate(wanted)}

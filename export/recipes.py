@@ -154,7 +154,7 @@ def static_form(
         scheme = replace(scheme, symmetric=options.symmetric)
     if options.weight_bits is not None:
         scheme = replace(scheme, bits=options.weight_bits)
-    method = options.method or ("minmax" if rare else "percentile")
+    method = options.method or ("squares" if rare else "percentile")
     return scheme, material.ranges(method, fused=target in CPUS)
 
 
@@ -180,16 +180,20 @@ def _static_one(
 
 
 def _static_remedies(plan: Plan) -> Iterator[Candidate]:
-    head = _and(plan.left_out, () if plan.options.whole else plan.traits.head)
-    if head != plan.left_out:
-        yield _static_one(plan, head, _also(plan.why, _HEAD))
+    """Each on top of the ones before it."""
+    left_out, why = plan.left_out, plan.why
+    if not plan.options.whole and not set(plan.traits.head) <= set(left_out):
+        left_out, why = _and(left_out, plan.traits.head), _also(why, _HEAD)
+        yield _static_one(plan, left_out, why)
     if plan.options.method is None:
-        yield _static_one(plan, plan.left_out, plan.why, rare=False)
-    worst = [name for name in plan.ranking() if name not in plan.left_out]
-    for count in _counts(worst):
-        yield _static_one(plan, _and(plan.left_out, worst[:count]), _also(plan.why, _SENSITIVE), rare=False)
+        yield _static_one(plan, left_out, why, rare=False)
+    worst = [name for name in plan.ranking() if name not in left_out]
+    sensitive = [_and(left_out, worst[:count]) for count in _counts(worst)]
+    for more in sensitive:
+        yield _static_one(plan, more, _also(why, _SENSITIVE))
     if plan.target == "arm":
-        yield _static_one(plan, plan.left_out, plan.why, unsigned=True, rare=False)
+        most = sensitive[-1] if sensitive else left_out
+        yield _static_one(plan, most, _also(why, _SENSITIVE) if sensitive else why, unsigned=True)
 
 
 def _dynamic(plan: Plan) -> Candidate:

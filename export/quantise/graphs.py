@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -53,6 +52,24 @@ def same_nodes(model: Any, other: Any, names: Iterable[str]) -> list[str]:
     return [node.name for node in other.graph.node if node.name in wanted or values & set(node.output)]
 
 
+def sort(model: Any) -> None:
+    """Put a graph's nodes, in place, after those whose values they take; else in the order they were in."""
+    nodes = list(model.graph.node)
+    made = {value: index for index, node in enumerate(nodes) for value in node.output}
+    placed: dict[int, None] = {}
+    for first in range(len(nodes)):
+        waiting = [first]
+        while waiting:
+            index = waiting[-1]
+            before = [made[name] for name in nodes[index].input if name in made and made[name] not in placed]
+            if index in placed or not before:
+                placed[waiting.pop()] = None
+            else:
+                waiting.extend(before)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes[index] for index in placed)
+
+
 def bytes_of(model: Any) -> int:
     """Bytes of a model's constants."""
     return sum(tensor.ByteSize() for tensor in model.graph.initializer)
@@ -69,10 +86,14 @@ def save(model: Any, path: Path) -> Path:
     return path
 
 
-def run(model: Any, path: Path, outputs: Sequence[str], feeds: Iterable[Feed]) -> Iterable[list[Array]]:
-    """Run a model over samples, on the CPU and without optimisations; yields the outputs of each."""
+def probed(model: Any, names: Sequence[str], samples: Iterable[Feed]) -> Iterator[list[Array]]:
+    """Run samples through a graph; yields some of the values inside it, for one sample after the other."""
     import onnxruntime  # noqa: PLC0415
+    from onnx import TensorProto, helper  # noqa: PLC0415
 
-    session = onnxruntime.InferenceSession(str(save(model, path)), providers=["CPUExecutionProvider"])
-    for feed in feeds:
-        yield session.run(list(outputs), {name: np.asarray(value) for name, value in feed.items()})
+    probe = copied(model)
+    del probe.graph.output[:]
+    probe.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
+    session = onnxruntime.InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
+    for sample in samples:
+        yield session.run(list(names), dict(sample))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from export.quantise.graphs import copied
+from export.quantise.graphs import copied, sort
 
 SENSITIVE = (
     "GroupNormalization",
@@ -46,5 +46,6 @@ def half_compute(model: Any, left_out: Sequence[str] = ()) -> Any:
         node_block_list=list(left_out),
     )
     del result.graph.value_info[:]
+    sort(result)
     onnx.checker.check_model(result)
     return result

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edge.errors import ExportError
 from export import bias
 from export.fuse import fuse_silu
 from export.quantise.graphs import Array, Feed, save
 from export.quantise.scheme import Method
+from export.quantise.squares import collected, fitted, has_silu
 
 PERCENTILE = 99.999
 """Share of values, in percent, that the method of that name keeps."""
@@ -78,7 +81,10 @@ def calibrated(
         raise ExportError("nothing to calibrate with", subject="static int8", hint="it takes some pictures")
     with tempfile.TemporaryDirectory(prefix="edge-calibrate-") as folder:
         prepared = _prepared(model, Path(folder), fused=fused)
-        tensors = _limits(Path(folder), samples, method)
+        squares = method == "squares"
+        tensors = _limits(Path(folder), samples, "minmax" if squares else method)
+    if squares and has_silu(prepared):
+        tensors = _least_squares(prepared, tensors, samples)
     inputs = [node.input[0] for node in prepared.graph.node if node.op_type == "Conv"]
     means = bias.channel_means(prepared, inputs, samples) if inputs else {}
     return Ranges(model, prepared, tensors, means)
@@ -123,6 +129,15 @@ def _limits(folder: Path, samples: Sequence[Feed], method: Method) -> Any:
         for sample in samples:
             calibrator.collect_data(_One(sample))
         return calibrator.compute_data()
+
+
+def _least_squares(model: Any, tensors: Any, samples: Sequence[Feed]) -> Any:
+    """The same values with the ends that lose least."""
+    from onnxruntime.quantization import CalibrationMethod, TensorsData  # noqa: PLC0415
+
+    ends = fitted(model, collected(model, list(tensors.keys()), samples))
+    data = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ends.items()}
+    return TensorsData(CalibrationMethod.MinMax, data)
 
 
 class _One:

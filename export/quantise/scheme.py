@@ -24,7 +24,9 @@ from typing import Literal
 
 from edge.vision.manifest import Target
 
-Method = Literal["minmax", "entropy", "percentile"]
+Method = Literal["minmax", "entropy", "percentile", "squares"]
+"""How a range follows from what was seen: ONNX Runtime's three, and :mod:`export.quantise.squares`."""
+
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 """Operations with constant weights."""
 

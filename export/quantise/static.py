@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from export import bias
-from export.quantise.graphs import copied, same_nodes
+from export.quantise.graphs import copied, same_nodes, sort
 from export.quantise.ranges import Ranges
 from export.quantise.scheme import WEIGHTED, Scheme
 
@@ -59,7 +59,6 @@ def _with_qdq(source: Any, tensors: Any, scheme: Scheme, excluded: Sequence[str]
         options,
     )
     quantiser.quantize_model()
-    quantiser.model.topological_sort()
     return quantiser.model.model
 
 
@@ -68,6 +67,7 @@ def _tidy(model: Any) -> Any:
     import onnx  # noqa: PLC0415
 
     del model.graph.value_info[:], model.metadata_props[:]
+    sort(model)
     used = {node.domain for node in model.graph.node}
     domains = [domain for domain in model.opset_import if domain.domain in used]
     del model.opset_import[:]
