@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,8 @@ def spdx(text: str) -> str:
 
 def _opened(path: Path, *, unsafe: bool) -> dict[str, Any]:
     frameworks.ultralytics()
+    if not zipfile.is_zipfile(path):  # torch's files are; a bare pickle isn't worth a second look
+        raise ExportError("not an ultralytics checkpoint", subject=str(path), hint=_NEXT)
     tasks = frameworks.imported("ultralytics.nn.tasks")
     try:
         contents, _ = tasks.torch_safe_load(str(path), safe_only=not unsafe)

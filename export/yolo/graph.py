@@ -103,6 +103,7 @@ def _traced(module: Any, outputs: tuple[str, ...], width: int, height: int, orig
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # deprecations within torch, which its user can do nothing about
+            module(sample)  # RT-DETR keeps its anchors from one run to the next: they become constants
             program = torch.onnx.export(
                 module,
                 (sample,),
@@ -162,7 +163,10 @@ def _fold_scaling(model: Any) -> None:
         constants[name].CopyFrom(numpy_helper.from_array((weight / _LARGEST).astype(weight.dtype), name))
     for node in users:
         node.input[0] = cast.output[0]
+    factor = next(name for name in scaling[0].input if name in constants)
     model.graph.node.remove(scaling[0])
+    if not any(factor in node.input for node in model.graph.node):
+        model.graph.initializer.remove(constants[factor])
 
 
 def _reads(model: Any, node: Any, name: str) -> bool:
