@@ -45,14 +45,15 @@ def _root(folder: Path, *, gpu: bool) -> Path:
     """A root folder with the unit, the program that it starts, and nothing else."""
     units = folder / "etc" / "systemd" / "system"
     (units / "edge.service.d").mkdir(parents=True)
-    shutil.copy(SYSTEMD / "edge.service", units)
+    for name in ("edge.service", "edge-backup.service", "edge-backup.timer"):
+        shutil.copy(SYSTEMD / name, units)
     if gpu:
         shutil.copy(SYSTEMD / "edge.service.d" / "gpu.conf", units / "edge.service.d")
     program = folder / _unit(SYSTEMD / "edge.service")["ExecStart"][0].split()[0].lstrip("/")
     program.parent.mkdir(parents=True)
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    for target in ("sysinit", "basic", "shutdown", "multi-user"):
+    for target in ("sysinit", "basic", "shutdown", "multi-user", "timers", "time-sync", "time-set"):
         (units / f"{target}.target").write_text(f"[Unit]\nDescription={target}\n")
     return folder
 
@@ -64,6 +65,35 @@ def test_systemd_accepts_the_unit(analyze: str, tmp_path: Path, *, gpu: bool) ->
     command = [analyze, "verify", "--man=no", "--recursive-errors=no", f"--root={root}", "edge.service"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("unit", ["edge-backup.service", "edge-backup.timer"])
+def test_systemd_accepts_the_backup(analyze: str, tmp_path: Path, unit: str) -> None:
+    """``systemd-analyze verify`` has nothing to say of the nightly backup and its timer."""
+    root = _root(tmp_path, gpu=False)
+    command = [analyze, "verify", "--man=no", "--recursive-errors=no", f"--root={root}", unit]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_exposure_of_the_backup_is_lower_still(analyze: str) -> None:
+    """It needs no network at all."""
+    command = [analyze, "security", "--offline=true", "--no-pager", "--threshold=20"]
+    done = subprocess.run(
+        [*command, str(SYSTEMD / "edge-backup.service")], capture_output=True, text=True, check=False
+    )
+    found = EXPOSURE.search(done.stdout)
+    assert found is not None, done.stderr
+    assert float(found[1]) <= 0.9
+
+
+def test_backup_and_daemon_are_the_same_user_with_the_same_state() -> None:
+    """What one makes the other can read, and a backup is only made where one is due."""
+    daemon, backup = _unit(SYSTEMD / "edge.service"), _unit(SYSTEMD / "edge-backup.service")
+    shared = ("User", "Group", "UMask", "StateDirectory", "StateDirectoryMode", "SystemCallFilter")
+    assert {key: backup[key] for key in shared} == {key: daemon[key] for key in shared}
+    assert backup["ExecStart"] == [daemon["ExecStart"][0].replace("edge run", "edge backup --if-due")]
+    assert _unit(SYSTEMD / "edge-backup.timer")["Persistent"] == ["true"]
 
 
 def test_verify_would_notice(analyze: str, tmp_path: Path) -> None:
@@ -123,7 +153,8 @@ def test_gpu_devices_have_no_wildcards_in_paths() -> None:
 def test_units_come_with_the_package() -> None:
     """What ``edge doctor`` compares with is what lies in this folder."""
     assert {name: path.resolve() for name, path in shipped_units().items()} == {
-        name: SYSTEMD / name for name in ("edge.service", "edge.service.d/gpu.conf")
+        name: SYSTEMD / name
+        for name in ("edge.service", "edge.service.d/gpu.conf", "edge-backup.service", "edge-backup.timer")
     }
 
 
