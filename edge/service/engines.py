@@ -21,12 +21,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import IO, Final
 
-from edge.errors import ProviderError
 from edge.service.notify import notify
 from edge.settings import VisionSettings
 from edge.vision.manifest import bundle_sha256, load_manifest
 from edge.vision.providers import BUILDS, cache_of, short_name
-from edge.vision.selftest import open_tested
+from edge.vision.selftest import NoProviderError, open_tested
 from edge.vision.session import installed_runtimes
 
 log = logging.getLogger("edge")
@@ -67,8 +66,7 @@ def prepare(
     for provider in settings.providers:
         if provider not in available:
             continue
-        folder = cache_of(cache, provider, bundle_sha256(bundle))
-        if provider not in BUILDS or folder is None or _is_built(folder):
+        if is_built(cache, provider, bundle):
             break
         arguments = [str(bundle), provider, str(cache), str(settings.threads), str(settings.worker_count())]
         reason = _built([*command, *arguments], short_name(provider), stop, longest)
@@ -124,8 +122,11 @@ def _reason(code: int, said: IO[bytes]) -> str:
     return lines[-1] if lines else f"building its engines failed with exit code {code}"
 
 
-def _is_built(folder: Path) -> bool:
-    """Whether engines were built by what is installed now; another version can't read them."""
+def is_built(cache: Path, provider: str, bundle: Path) -> bool:
+    """Whether nothing is left to build: engines are there, by what is installed now, or none are needed."""
+    folder = cache_of(cache, provider, bundle_sha256(bundle))
+    if provider not in BUILDS or folder is None:
+        return True
     try:
         return (folder / _MARK).read_text("utf-8") == _versions()
     except OSError:
@@ -142,8 +143,8 @@ def main(arguments: list[str]) -> int:
     threads, streams = int(arguments[3]), int(arguments[4])
     try:
         open_tested(bundle, load_manifest(bundle), (provider,), threads, streams=streams, cache=cache)
-    except ProviderError as error:
-        sys.stdout.write(f"{error.hint or error}\n")
+    except NoProviderError as error:
+        sys.stdout.write(f"{error.refused[0].reason}\n")
         return 1
     folder = cache_of(cache, provider, bundle_sha256(bundle))
     if folder is not None and folder.is_dir():

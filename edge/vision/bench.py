@@ -15,9 +15,8 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import ProviderError
 from edge.vision.manifest import Manifest, Target, load_manifest
-from edge.vision.selftest import Golden, Part, Refusal, Towers, load_golden, open_tested
+from edge.vision.selftest import Golden, NoProviderError, Part, Refusal, Towers, load_golden, open_tested
 from edge.vision.session import ONNX_RUNTIME, Model, Runtime
 
 _TYPICAL: Final = 2  # pictures that an image with one animal sends to the visual model: itself and the crop
@@ -148,9 +147,8 @@ def bench(
                 runtime=runtime,
                 target=variant.target,
             )
-        except ProviderError as error:
-            reason = (error.hint or str(error)).removeprefix(f"{variant.provider}: ")
-            refused[variant.provider] = Refusal(variant.provider, reason)
+        except NoProviderError as error:
+            refused[variant.provider] = error.refused[0]
         else:
             jobs += _jobs(variant, towers, golden, manifest, batches)
     rows = _measured(jobs, rounds, lambda step: told(len(variants) + step, total))

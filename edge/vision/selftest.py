@@ -48,6 +48,22 @@ class Refusal:
     why: Why = "failed"
 
 
+class NoProviderError(ProviderError):
+    """None of the providers that were asked for can be used.
+
+    Attributes:
+        refused: each of them, with its reason.
+    """
+
+    def __init__(self, asked: Sequence[str], refused: Sequence[Refusal]) -> None:
+        super().__init__(
+            "no execution provider can be used",
+            subject=", ".join(asked) or "none is configured",
+            hint="; ".join(f"{r.provider}: {r.reason}" for r in refused) or "set vision.providers",
+        )
+        self.refused = tuple(refused)
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderReport:
     """What was asked for, what is in use, and why.
@@ -193,7 +209,7 @@ def open_tested(
         target: take the files for this kind of machine, whatever the provider; None takes what suits it.
 
     Raises:
-        ProviderError: none is left; says each one's reason.
+        NoProviderError: none is left; says each one's reason.
         BundleError: the bundle itself is at fault, so that no provider could do better.
     """
     golden = load_golden(bundle, manifest, ("detector", "visual"))
@@ -219,11 +235,7 @@ def open_tested(
             continue
         files = {"detector": towers.detector.path.name, "visual": towers.visual.path.name}
         return towers, ProviderReport(tuple(providers), provider, tuple(refused), cosine, files)
-    raise ProviderError(
-        "no execution provider can be used",
-        subject=", ".join(providers) or "none is configured",
-        hint="; ".join(f"{r.provider}: {r.reason}" for r in refused) or "set vision.providers",
-    )
+    raise NoProviderError(providers, refused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge.delivery.broker import LocalBroker, free_port
@@ -33,10 +34,11 @@ from edge.settings import MqttSettings, Settings, StoreSettings, VisionSettings
 from edge.store.database import DATABASE, open_database
 from edge.store.files import StateLock
 from edge.store.outbox import Outbox
+from edge.vision.providers import CPU, CUDA, OPENVINO, TENSORRT
+from edge.vision.session import Chain, Model, UnusableError
 from tests.delivery.helpers import eventually, needs_mosquitto
 from tests.vision import toy
-
-CPU = "CPUExecutionProvider"
+from tests.vision.bench import Bench
 
 
 @pytest.fixture
@@ -234,10 +236,31 @@ def test_no_runtime_fails(settings: Settings, monkeypatch: pytest.MonkeyPatch) -
 
 def test_unused_gpu_warns(settings: Settings, tmp_path: Path) -> None:
     """A machine with a GPU and a runtime that can't use it is told apart from one without a GPU."""
-    node = tmp_path / "nvidiactl"
-    assert [f.level for f in check_runtime(settings, (node,))] == ["ok"]
+    node, tegra = tmp_path / "nvidiactl", tmp_path / "nv_tegra_release"
+    assert [f.level for f in check_runtime(settings, (node,), tegra)] == ["ok"]
     node.touch()
-    assert _one(check_runtime(settings, (node,)), "onnxruntime").level == "warn"
+    assert "extra gpu" in _one(check_runtime(settings, (node,), tegra), "onnxruntime").hint
+    tegra.touch()
+    assert "jetson.md" in _one(check_runtime(settings, (node,), tegra), "onnxruntime").hint
+
+
+def test_gpu_that_the_settings_leave_out_warns(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runtime could, but wasn't asked."""
+    monkeypatch.setattr(models, "available_providers", lambda: (TENSORRT, CUDA, CPU))
+    found = _one(check_runtime(settings, (tmp_path,)), "onnxruntime")
+    assert "vision.providers" in found.hint
+
+
+def test_gpu_that_the_user_may_not_open_warns(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The groups that own the device are named."""
+    monkeypatch.setattr(models, "available_providers", lambda: (CUDA, CPU))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    wanted = settings.model_copy(update={"vision": VisionSettings(providers=("cuda", "cpu"))})
+    assert "render" in _one(check_runtime(wanted, (tmp_path,)), "onnxruntime").hint
 
 
 def _seeing(settings: Settings, bundle: Path, *providers: str) -> Settings:
@@ -247,11 +270,63 @@ def _seeing(settings: Settings, bundle: Path, *providers: str) -> Settings:
 
 
 def test_bundle_is_tested_on_each_provider_present(settings: Settings, tmp_path: Path) -> None:
-    """One line for each provider that is installed, none for those that aren't, one for the text model."""
+    """One line for each provider that is installed, one for the choice, one for the text model."""
     bundle = toy.save_bundle(tmp_path / "toy")
-    found = list(check_bundle(_seeing(settings, bundle, "CUDAExecutionProvider", CPU)))
-    assert [(f.check, f.level) for f in found] == [("bundle", "ok"), ("self-test", "ok"), ("self-test", "ok")]
-    assert CPU in found[1].what
+    found = list(check_bundle(_seeing(settings, bundle, CUDA, CPU)))
+    assert [(f.check, f.level) for f in found] == [
+        ("bundle", "ok"),
+        ("self-test", "ok"),
+        ("provider", "ok"),
+        ("self-test", "ok"),
+    ]
+    assert found[1].what.startswith("cpu")
+    assert found[2].what == "cpu would be used; not cuda: not in the installed ONNX Runtime"
+
+
+def test_provider_that_fails_its_self_test_warns(settings: Settings, tmp_path: Path) -> None:
+    """It is named with the reason, and the one that would be used instead; both are tested."""
+    bundle = toy.save_bundle(tmp_path / "toy")
+    found = list(check_bundle(_seeing(settings, bundle, CUDA, CPU), Bench(cuda=np.zeros_like, cpu=None)))
+    warned = _one(found, "self-test")
+    assert (warned.level, "cuda: " in warned.what) == ("warn", True)
+    assert any(f.check == "provider" and f.what.startswith("cpu would be used; not cuda") for f in found)
+
+
+def test_no_provider_that_works_fails(settings: Settings, tmp_path: Path) -> None:
+    """The daemon couldn't start."""
+    bundle = toy.save_bundle(tmp_path / "toy")
+    found = list(check_bundle(_seeing(settings, bundle, CPU), Bench(cpu=np.zeros_like)))
+    assert _levels(found)["provider"] == "fail"
+    assert "fail" in {f.level for f in found if f.check == "self-test"}
+
+
+def test_libraries_that_are_missing_warn_if_the_cpu_stands_in(settings: Settings, tmp_path: Path) -> None:
+    """A GPU build without its CUDA: images are seen, slowly. TensorRT missing behind CUDA is no matter."""
+
+    class Unloadable(Bench):
+        def open(self, path: Path, provider: str, threads: int, chain: Chain) -> Model:
+            if provider == self.broken:
+                raise UnusableError("installed but can't be used")
+            return super().open(path, provider, threads, chain)
+
+        broken = CUDA
+
+    bundle = toy.save_bundle(tmp_path / "toy")
+    found = check_bundle(_seeing(settings, bundle, CUDA, CPU), Unloadable(cuda=None, cpu=None))
+    assert _one(found, "provider").level == "warn"
+    Unloadable.broken = OPENVINO
+    found = check_bundle(_seeing(settings, bundle, CUDA, CPU), Unloadable(cuda=None, cpu=None))
+    assert _levels(found)["provider"] == "ok"
+
+
+def test_doctor_builds_no_engines(settings: Settings, tmp_path: Path) -> None:
+    """That takes minutes, and the daemon does it."""
+    bundle = toy.save_bundle(tmp_path / "toy")
+    bench = Bench(tensorrt=None, cpu=None)
+    found = list(check_bundle(_seeing(settings, bundle, TENSORRT, CPU), bench))
+    assert any("aren't built yet" in f.what for f in found)
+    assert any("tensorrt once it is built, until then cpu would be used" in f.what for f in found)
+    assert {provider for _, provider, _ in bench.opened} == {CPU}
 
 
 def test_damaged_bundle_fails(settings: Settings, tmp_path: Path) -> None:
@@ -261,19 +336,6 @@ def test_damaged_bundle_fails(settings: Settings, tmp_path: Path) -> None:
         stream.write(b"\0")
     found = _one(diagnose(_seeing(settings, bundle), {"bundle": check_bundle}), "bundle")
     assert (found.level, "visual.onnx" in found.what) == ("fail", True)
-
-
-def test_provider_that_fails_its_self_test_fails(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A provider that sees known images wrongly is named, with the reason."""
-    bundle = toy.save_bundle(tmp_path / "toy")
-
-    def wrong(*_: object) -> None:
-        raise ProviderError("results differ from the reference", subject="visual.onnx", hint="cosine 0.1")
-
-    monkeypatch.setattr(models, "open_tested", wrong)
-    assert "differ" in _one(check_bundle(_seeing(settings, bundle)), "self-test").what
 
 
 def test_label_set_that_is_not_there_fails(settings: Settings) -> None:
