@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -9,12 +10,29 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
 from edge.errors import ExportError
-from edge.vision.manifest import MANIFEST, Manifest, Source, load_manifest, verify_files
+from edge.vision.manifest import MANIFEST, Parts, Source, load_parts, verify_files
 from export.sources import PinnedFile
+
+_UNSAID = {"variants": [], "clean": "none"}
+"""Defaults that a manifest doesn't say: older ones can't, and their identity is their bytes."""
+
+
+def check_out(out: Path) -> None:
+    """Whether a bundle may be put there; asked before anything that takes long.
+
+    Raises:
+        ExportError: ``out`` is something else than a bundle's folder, or can't be written.
+    """
+    if out.exists() and not (out / MANIFEST).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise ExportError("not a bundle, so it isn't replaced", subject=str(out), hint="choose another --out")
+    there = next(path for path in (out.absolute().parent, *out.absolute().parent.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ExportError("can't write here", subject=str(there), hint="choose another --out")
 
 
 @contextmanager
@@ -25,21 +43,43 @@ def bundle_folder(out: Path) -> Iterator[Path]:
     Ctrl-C, leaves ``out`` as it was and nothing beside it.
 
     Raises:
-        ExportError: ``out`` is something else than a bundle's folder, or can't be written.
+        ExportError: ``out`` is something else than a bundle's folder, or can't be written, or the disk is
+            full.
     """
-    if out.exists() and not (out / MANIFEST).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise ExportError("not a bundle, so it isn't replaced", subject=str(out), hint="choose another --out")
+    check_out(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     except OSError as error:
         raise ExportError("can't write here", subject=str(out.parent), hint=str(error)) from error
     try:
-        yield building
+        with disk_errors(out):
+            yield building
         building.chmod(0o755)  # mkdtemp's folders are for their maker only
         _put(building, out)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+@contextmanager
+def disk_errors(out: Path) -> Iterator[None]:
+    """What the system says against reading or writing files, as this product's error.
+
+    Raises:
+        ExportError: the disk is full, or a file can't be read or written.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = str(error.filename or out)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ExportError(
+                "disk is full; nothing was kept", subject=where, hint="TMPDIR says where scratch files go"
+            ) from error
+        hint = error.strerror or str(error)
+        raise ExportError(
+            "file can't be read or written; nothing was kept", subject=where, hint=hint
+        ) from error
 
 
 def _put(building: Path, out: Path) -> None:
@@ -56,21 +96,35 @@ def _put(building: Path, out: Path) -> None:
             "finished bundle can't be put in place", subject=str(out), hint=str(error)
         ) from error
     finally:
-        shutil.rmtree(old, ignore_errors=True)
+        if out.exists():  # else the old one is all there is
+            shutil.rmtree(old, ignore_errors=True)
 
 
-def write_manifest(bundle: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: Parts) -> None:
     """Write ``manifest.toml`` and read it back: what the device will read has to be what was meant.
+
+    Args:
+        folder: with the files.
+        manifest: of a whole bundle or of some parts of one.
 
     Raises:
         BundleError: a file differs from what the manifest says of it.
         ExportError: the manifest can't be expressed in TOML without loss.
     """
-    content = manifest.model_dump(mode="json", exclude_none=True)
-    (bundle / MANIFEST).write_text(tomli_w.dumps(content, multiline_strings=True), "utf-8")
-    if load_manifest(bundle) != manifest:
-        raise ExportError("manifest changes when it is written", subject=str(bundle / MANIFEST))
-    verify_files(bundle, manifest)
+    content = _said(manifest.model_dump(mode="json", exclude_none=True))
+    (folder / MANIFEST).write_text(tomli_w.dumps(content, multiline_strings=True), "utf-8")
+    if load_parts(folder).model_dump() != manifest.model_dump():
+        raise ExportError("manifest changes when it is written", subject=str(folder / MANIFEST))
+    verify_files(folder, manifest)
+
+
+def _said(content: dict[str, Any]) -> dict[str, Any]:
+    """A manifest's tables without the defaults that aren't said."""
+    return {
+        key: _said(value) if isinstance(value, dict) else value
+        for key, value in content.items()
+        if not (key in _UNSAID and value == _UNSAID[key])
+    }
 
 
 def digest(path: Path) -> str:

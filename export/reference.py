@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ExportError
+from export import frameworks
 from export.tfjs import GraphModel, Node
 
 Array = NDArray[Any]
@@ -54,6 +55,7 @@ def efficientnet_logits(checkpoint: Path, crops: Array, variant: str = "efficien
 
 def minilm_embeddings(tensors: Mapping[str, Array], ids: Array, mask: Array) -> Array:
     """Sentence embeddings by transformers' BERT with these tensors."""
+    frameworks.prepare()
     import torch  # noqa: PLC0415
     from transformers import BertConfig, BertModel  # noqa: PLC0415
 

@@ -1,13 +1,14 @@
-"""What the starter bundle's manifest says of its parts."""
+"""What the starter bundle's manifest says of its parts, and what the quantiser has to know of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
 
-from edge.vision.manifest import Detector, Golden, ImageInput, Manifest, Text, Thresholds, Visual
+from edge.vision.manifest import Detector, ImageInput, Text, Thresholds, Visual
 from export import centernet, conse, efficientnet, minilm
 from export.graph import OPSET
 from export.manifest import source_of
+from export.network import UNKNOWN_SHA256, Origin, PartName, Traits
 from export.sources import STARTER
 
 VERSION = "1.0.0"
@@ -17,36 +18,49 @@ LOGIT_SCALE = 20.0
 """With it the likeliest label's probability is about as often right as it says, measured on real crops."""
 
 THRESHOLDS = Thresholds(animal=0.28, person=0.35, vehicle=0.35, iou=0.5)
-MIN_COSINE = {"detector": 0.99, "visual": 0.95, "text": 0.99}
+MIN_COSINE: dict[PartName, float] = {"detector": 0.99, "visual": 0.95, "text": 0.99}
 NOTES = (
     "Runs everywhere, knows the 1000 things of ImageNet by their names. There is no deer, moose, raccoon or "
     "opossum among them: a deer is placed near antelopes. Queries that describe instead of naming fail."
 )
-DETECTOR, VISUAL, TEXT, TOKENIZER, GOLDEN = (
-    "detector.onnx", "visual.onnx", "text.onnx", "tokenizer.json", "golden.npz",
-)  # fmt: skip
+TRAITS: dict[PartName, Traits] = {
+    "detector": Traits(
+        family="convolutional",
+        head=(
+            "CenternetHead/centernet_cls_output/BiasAdd",
+            "CenternetHead/centernet_wh_output/BiasAdd",
+            "groups/sum",
+        ),
+    ),
+    "visual": Traits(
+        family="convolutional",
+        left_out=("_conv_stem", "_blocks.0._depthwise_conv"),
+        why="the first two layers lose most of what int8 loses, and a first convolution is no faster",
+    ),
+    "text": Traits(family="transformer"),
+}
+_LICENSES = Path(__file__).with_name("licenses")
 
 
-@dataclass(frozen=True)
-class Stored:
-    """How one file of the bundle is stored."""
+def origin() -> Origin:
+    """Name, licences, sources."""
+    return Origin(
+        name="starter",
+        version=VERSION,
+        license=LICENSE,
+        notes=NOTES,
+        sources=tuple(source_of(pinned) for pinned in STARTER),
+        texts=tuple(sorted(_LICENSES.iterdir())),
+    )
 
-    sha256: str
-    precision: str
-    unquantised: tuple[str, ...] = ()
-    why: str = ""
 
-
-def detector(stored: Stored) -> Detector:
-    """The detector's section."""
-    kinds = tuple(centernet.GROUPS)
+def detector() -> Detector:
+    """The detector's section, of the fp32 graph."""
     return Detector(
-        file=DETECTOR,
-        sha256=stored.sha256,
+        file="detector.onnx",
+        sha256=UNKNOWN_SHA256,
         opset=OPSET,
-        precision=stored.precision,
-        unquantised=stored.unquantised,
-        unquantised_why=stored.why,
+        precision="fp32",
         input=ImageInput(
             name=centernet.INPUT,
             width=centernet.WIDTH,
@@ -57,22 +71,20 @@ def detector(stored: Stored) -> Detector:
         decoder="centernet",
         outputs={"heatmap": centernet.HEATMAP, "size": centernet.BOX},
         stride=centernet.STRIDE,
-        classes=kinds,
+        classes=tuple(centernet.GROUPS),
         class_map={"animal": "animal", "person": "person", "vehicle": "vehicle"},
         thresholds=THRESHOLDS,
     )
 
 
-def visual(stored: Stored) -> Visual:
-    """The visual tower's section."""
+def visual() -> Visual:
+    """The visual tower's section, of the fp32 graph."""
     side = efficientnet.LITE0.size
     return Visual(
-        file=VISUAL,
-        sha256=stored.sha256,
+        file="visual.onnx",
+        sha256=UNKNOWN_SHA256,
         opset=OPSET,
-        precision=stored.precision,
-        unquantised=stored.unquantised,
-        unquantised_why=stored.why,
+        precision="fp32",
         input=ImageInput(
             name=efficientnet.INPUT,
             width=side,
@@ -88,34 +100,16 @@ def visual(stored: Stored) -> Visual:
     )
 
 
-def text(stored: Stored, tokenizer_sha256: str) -> Text:
-    """The text tower's section."""
+def text() -> Text:
+    """The text tower's section, of the fp32 graph."""
     return Text(
-        file=TEXT,
-        sha256=stored.sha256,
+        file="text.onnx",
+        sha256=UNKNOWN_SHA256,
         opset=OPSET,
-        precision=stored.precision,
-        unquantised=stored.unquantised,
-        unquantised_why=stored.why,
+        precision="fp32",
         ids=minilm.IDS,
         mask=minilm.MASK,
         output=minilm.OUTPUT,
-        tokenizer=TOKENIZER,
-        tokenizer_sha256=tokenizer_sha256,
+        tokenizer_sha256=UNKNOWN_SHA256,
         max_tokens=MAX_TOKENS,
-    )
-
-
-def manifest(parts: tuple[Detector, Visual, Text], golden_sha256: str) -> Manifest:
-    """The whole manifest."""
-    return Manifest(
-        name="starter",
-        version=VERSION,
-        license=LICENSE,
-        notes=NOTES,
-        sources=tuple(source_of(pinned) for pinned in STARTER),
-        detector=parts[0],
-        visual=parts[1],
-        text=parts[2],
-        golden=Golden(file=GOLDEN, sha256=golden_sha256, min_cosine=dict(MIN_COSINE)),
     )

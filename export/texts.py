@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from edge.vision.manifest import Text
 from edge.vision.session import Model
-from export import minilm
+from edge.vision.tokens import Tokens, fixed_length
 from export.names import Vectors
 
 _BATCH = 32
@@ -24,29 +25,28 @@ def write_tokenizer(source: Path, target: Path, max_tokens: int) -> None:
     tokenizer.save(str(target))
 
 
-def tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Ids and mask of texts, padded to the longest: int64, texts x length."""
-    encoded = tokenizer.encode_batch(list(texts))
-    ids = np.array([each.ids for each in encoded], np.int64)
-    return ids, np.array([each.attention_mask for each in encoded], np.int64)
-
-
 class TextEmbedder:
-    """Texts to L2-normalised vectors by a text graph."""
+    """Texts to L2-normalised vectors by a text graph.
 
-    def __init__(self, graph: Path, tokenizer: Path) -> None:
+    Args:
+        graph: the ONNX file.
+        tokenizer: its ``tokenizer.json``.
+        spec: what the manifest will say of it.
+    """
+
+    def __init__(self, graph: Path, tokenizer: Path, spec: Text) -> None:
         self.model = Model(graph)
-        self._tokenizer = Tokenizer.from_file(str(tokenizer))
+        self._spec = spec
+        self._tokens = Tokens(tokenizer, spec, fixed_length(self.model.inputs[spec.ids]))
 
     def feed(self, texts: Sequence[str]) -> dict[str, NDArray[np.int64]]:
         """The graph's inputs for texts."""
-        ids, mask = tokens(self._tokenizer, texts)
-        return {minilm.IDS: ids, minilm.MASK: mask}
+        return self._tokens(texts)
 
     def __call__(self, texts: Sequence[str]) -> Vectors:
         """Embed texts: float32, texts x dimension."""
         parts = [
-            self.model.run(self.feed(texts[start : start + _BATCH]), [minilm.OUTPUT])[0]
+            self.model.run(self.feed(texts[start : start + _BATCH]), [self._spec.output])[0]
             for start in range(0, len(texts), _BATCH)
         ]
         return np.concatenate(parts)

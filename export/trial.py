@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,19 @@ from numpy.typing import NDArray
 from edge.settings import VisionSettings
 from edge.vision import detect, manifest
 from edge.vision.crops import region
+from edge.vision.heads import KINDS
 from edge.vision.session import Model
 from edge.vision.visual import VisualTower
 from export import measure
-from export.calibration import Image
-from export.gate import Candidate, Measured
+from export.gate import Candidate
+from export.measure import Boxes, Cost, Vectors
+from export.network import Draft, Feed
+from export.pictures import Image
+from export.progress import SILENT, Progress
 from export.texts import TextEmbedder
 
 Array = NDArray[Any]
+_LOOKS = 4  # samples that a sensitivity is measured on
 
 
 @dataclass(frozen=True)
@@ -30,111 +37,198 @@ class Bench:
 
     Attributes:
         scratch: folder for candidates' files.
-        images: that weren't used for calibration.
         timed: measure time; without, every candidate counts as fast enough.
+        progress: told of each look.
     """
 
     scratch: Path
-    images: Sequence[Image]
     timed: bool = True
+    progress: Progress = SILENT
 
 
-def detector_trial(
-    bench: Bench, reference: Path, spec: manifest.Detector, candidate: Candidate, model: Any
-) -> Measured:
-    """A detector's boxes against the reference's at the bundle's own thresholds."""
-    path = _saved(bench, "detector", model)
-    ours, theirs = found_boxes(path, spec, bench.images), found_boxes(reference, spec, bench.images)
-    blank = {spec.input.name: np.zeros((1, spec.input.height, spec.input.width, 3), np.uint8)}
-    return Measured(candidate, model, measure.boxes(theirs, ours), _cost(bench, path, reference, blank))
+class Examiner(ABC):
+    """Measures the candidates of one draft against its fp32 graph.
 
-
-@dataclass(frozen=True)
-class VisualExam:
-    """What a visual tower is examined with.
-
-    Attributes:
-        reference: the fp32 graph.
-        spec: of the tower.
-        crops: images of any size.
-        labels: labels x dimension, L2-normalised: what the crops are told apart by.
+    Args:
+        bench: what trials share.
+        draft: the part in fp32.
+        samples: inputs that sensitivities are measured on; the first few are taken.
     """
 
-    reference: Path
-    spec: manifest.Visual
-    crops: Sequence[Image]
-    labels: Array
+    def __init__(self, bench: Bench, draft: Draft, samples: Sequence[Feed] = ()) -> None:
+        self.bench, self.draft = bench, draft
+        self.reference_bytes = draft.graph.stat().st_size
+        self._count = 0
+        one = {name: array[:1] for name, array in draft.golden.items()}
+        self._samples: Sequence[Feed] = samples or [one]
+        self._one = one
+
+    def cost(self, candidate: Candidate) -> tuple[Path, Cost]:
+        """Build a candidate, and see what it costs: its file, and size, time to open and time to run."""
+        if candidate.precision == "fp32":
+            return self.draft.graph, self._cost(self.draft.graph)
+        path = self._saved(candidate.build(), candidate.target)
+        return path, self._cost(path)
+
+    @abstractmethod
+    def quality(self, file: Path) -> Vectors | Boxes:
+        """How near a graph comes to the reference."""
+
+    def discard(self, file: Path) -> None:
+        """Remove the file of a candidate that wasn't taken."""
+        if file != self.draft.graph:
+            file.unlink(missing_ok=True)
+
+    def loss(self, model: Any) -> float:
+        """What a graph's outputs lose against fp32's on a few samples.
+
+        Returns:
+            mean over outputs and samples of the error's norm, as a share of the reference's.
+        """
+        path = self._saved(model, "alone")
+        try:
+            got = self._outputs(path)
+        finally:
+            path.unlink(missing_ok=True)
+        tiny = np.finfo(np.float64).tiny
+        return float(
+            np.mean(
+                [
+                    np.linalg.norm(ours - theirs) / max(np.linalg.norm(theirs), tiny)
+                    for ours, theirs in zip(got, self._reference_outputs, strict=True)
+                ]
+            )
+        )
+
+    @cached_property
+    def _reference_outputs(self) -> list[Array]:
+        return self._outputs(self.draft.graph)
+
+    def _outputs(self, graph: Path) -> list[Array]:
+        model = Model(graph)
+        few = [self._samples[i] for i in range(min(_LOOKS, len(self._samples)))]
+        return [value.astype(np.float64) for feed in few for value in model.run(feed, model.outputs)]
+
+    def _saved(self, model: Any, kind: str) -> Path:
+        import onnx  # noqa: PLC0415
+
+        self._count += 1
+        path = self.bench.scratch / f"{self.draft.graph.stem}.{kind}.{self._count}.onnx"
+        onnx.save(model, path)
+        return path
+
+    def _cost(self, path: Path) -> Cost:
+        start = time.perf_counter()
+        ours = Model(path)
+        load = (time.perf_counter() - start) * 1e3
+        size = path.stat().st_size
+        if not self.bench.timed:
+            return Cost(size, load, 0.0, 0.0)
+        theirs = Model(self.draft.graph)
+        times = measure.paired(
+            lambda: ours.run(self._one, ours.outputs), lambda: theirs.run(self._one, theirs.outputs)
+        )
+        return Cost.of(size, load, times)
 
 
-def visual_trial(bench: Bench, exam: VisualExam, candidate: Candidate, model: Any) -> Measured:
-    """A visual tower's embeddings against the reference's, and the labels they lead to."""
-    path, spec = _saved(bench, "visual", model), exam.spec
-    want, have = (embedded(graph, spec, exam.crops) for graph in (exam.reference, path))
-    quality = measure.vectors(want, have, exam.labels, spec.logit_scale)
-    one = {spec.input.name: np.zeros((1, spec.input.height, spec.input.width, 3), np.uint8)}
-    return Measured(candidate, model, quality, _cost(bench, path, exam.reference, one))
+class DetectorExaminer(Examiner):
+    """A detector's boxes against the reference's at the bundle's own thresholds."""
+
+    def __init__(
+        self, bench: Bench, draft: Draft, images: Sequence[Image], samples: Sequence[Feed] = ()
+    ) -> None:
+        super().__init__(bench, draft, samples)
+        assert isinstance(draft.section, manifest.Detector)  # noqa: S101 - for the type checker
+        self._section, self._images = draft.section, images
+
+    @cached_property
+    def _wanted(self) -> list[Array]:
+        return found_boxes(self.draft.graph, self._section, self._images)
+
+    def quality(self, file: Path) -> Boxes:
+        """Recall and precision of boxes, kinds included."""
+        images = self.bench.progress.over(self._images, "looking at images")
+        return measure.boxes(self._wanted, found_boxes(file, self._section, images))
 
 
-@dataclass(frozen=True)
-class TextExam:
-    """What a text tower is examined with: the fp32 graph, its tokenizer, texts, and the bundle's scale."""
+class VisualExaminer(Examiner):
+    """A visual tower's embeddings of crops against the reference's, and the labels they lead to."""
 
-    reference: Path
-    tokenizer: Path
-    texts: Sequence[str]
-    scale: float
+    def __init__(
+        self,
+        bench: Bench,
+        draft: Draft,
+        crops: Sequence[Image],
+        labels: Array,
+        samples: Sequence[Feed] = (),
+    ) -> None:
+        super().__init__(bench, draft, samples)
+        assert isinstance(draft.section, manifest.Visual)  # noqa: S101 - for the type checker
+        self._section, self._crops, self._labels = draft.section, crops, labels
+
+    @cached_property
+    def _wanted(self) -> Array:
+        return embedded(self.draft.graph, self._section, self._crops)
+
+    def quality(self, file: Path) -> Vectors:
+        """Cosines and agreement of labels over the crops."""
+        crops = self.bench.progress.over(self._crops, "looking at crops")
+        got = embedded(file, self._section, crops)
+        return measure.vectors(self._wanted, got, self._labels, self._section.logit_scale)
 
 
-def text_trial(bench: Bench, exam: TextExam, candidate: Candidate, model: Any) -> Measured:
+class TextExaminer(Examiner):
     """A text tower's embeddings against the reference's; texts are told apart by the reference's own."""
-    path = _saved(bench, "text", model)
-    reference = TextEmbedder(exam.reference, exam.tokenizer)
-    want, have = reference(exam.texts), TextEmbedder(path, exam.tokenizer)(exam.texts)
-    quality = measure.vectors(want, have, want, exam.scale)
-    cost = _cost(bench, path, exam.reference, reference.feed(exam.texts[:1]))
-    return Measured(candidate, model, quality, cost)
+
+    def __init__(
+        self, bench: Bench, draft: Draft, tokenizer: Path, texts: Sequence[str], scale: float
+    ) -> None:
+        assert isinstance(draft.section, manifest.Text)  # noqa: S101 - for the type checker
+        self._section, self._tokenizer, self._texts, self._scale = draft.section, tokenizer, texts, scale
+        reference = TextEmbedder(draft.graph, tokenizer, draft.section)
+        super().__init__(bench, draft, [reference.feed([text]) for text in texts[:_LOOKS]])
+        self._reference = reference
+
+    @cached_property
+    def _wanted(self) -> Array:
+        return self._reference(self._texts)
+
+    def quality(self, file: Path) -> Vectors:
+        """Cosines and agreement over the texts."""
+        got = TextEmbedder(file, self._tokenizer, self._section)(self._texts)
+        return measure.vectors(self._wanted, got, self._wanted, self._scale)
 
 
-def found_boxes(graph: Path, spec: manifest.Detector, images: Sequence[Image]) -> list[Array]:
-    """Boxes of every kind above the manifest's thresholds, per image n x 4, relative."""
+def found_boxes(graph: Path, spec: manifest.Detector, images: Iterable[Image]) -> list[Array]:
+    """What a detector finds above the manifest's thresholds.
+
+    Returns:
+        per image n x 5: left, top, right, bottom, 0 to 1, and the kind's index.
+    """
     detector = detect.Detector(Model(graph), spec, detect.thresholds_of(spec, VisionSettings()))
     buffers = detector.buffers()
-    return [detector(image, buffers)[0].boxes for image in images]
+    found = (detector(image, buffers)[0] for image in images)
+    return [np.column_stack([each.boxes, each.kinds]) for each in found]
 
 
-def animal_crops(graph: Path, spec: manifest.Detector, images: Sequence[Image], margin: float) -> list[Image]:
-    """What the classifier would see: crops of what was found, and every image as a whole."""
+def animals(boxes: Sequence[Array]) -> list[Array]:
+    """Of what was found, the animals' boxes only: per image n x 4."""
+    animal = KINDS.index("animal")
+    return [each[each[:, 4] == animal, :4] for each in boxes]
+
+
+def cut(images: Sequence[Image], boxes: Sequence[Array], margin: float) -> list[Image]:
+    """What the classifier would see: every image as a whole, then crops of what was found in them."""
     crops = list(images)
-    for image, boxes in zip(images, found_boxes(graph, spec, images), strict=True):
+    for image, found in zip(images, boxes, strict=True):
         height, width = image.shape[:2]
-        regions = [region(tuple(box), margin, width, height) for box in boxes.tolist()]
+        regions = [region((b[0], b[1], b[2], b[3]), margin, width, height) for b in found[:, :4].tolist()]
         crops.extend(each.of(image) for each in regions)
     return crops
 
 
-def embedded(graph: Path, spec: manifest.Visual, crops: Sequence[Image]) -> Array:
-    """Embeddings of crops of any size."""
+def embedded(graph: Path, spec: manifest.Visual, crops: Iterable[Image]) -> Array:
+    """Embeddings of crops of any size, n x dimension, float32."""
     tower = VisualTower(Model(graph), spec)
-    return tower(crops, tower.buffers())[0]
-
-
-def _saved(bench: Bench, part: str, model: Any) -> Path:
-    import onnx  # noqa: PLC0415
-
-    path = bench.scratch / f"{part}.candidate.onnx"
-    onnx.save(model, path)
-    return path
-
-
-def _cost(bench: Bench, path: Path, reference: Path, feed: dict[str, Any]) -> measure.Cost:
-    start = time.perf_counter()
-    ours = Model(path)
-    load = (time.perf_counter() - start) * 1e3
-    size = path.stat().st_size
-    if not bench.timed:
-        return measure.Cost(size, load, 0.0, 0.0)
-    theirs = Model(reference)
-    run, reference_run = measure.latency(
-        lambda: ours.run(feed, ours.outputs), lambda: theirs.run(feed, theirs.outputs)
-    )
-    return measure.Cost(size, load, run, reference_run)
+    buffers = tower.buffers()
+    return np.concatenate([tower([crop], buffers)[0] for crop in crops])

@@ -1,28 +1,34 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from edge.errors import BundleError, ExportError
-from edge.vision.manifest import MANIFEST, Manifest, load_manifest
+from edge.vision.manifest import MANIFEST, Golden, Manifest, Parts, Variant, load_manifest, load_parts
 from export import starter_spec
-from export.manifest import bundle_folder, digest, write_manifest
+from export.manifest import bundle_folder, check_out, digest, write_manifest
 
 
 def _filled(folder: Path) -> Manifest:
     """Files of a bundle (of nonsense), and the manifest that belongs to them."""
     for name in ("detector.onnx", "visual.onnx", "text.onnx", "tokenizer.json", "golden.npz"):
         (folder / name).write_bytes(name.encode())
-    stored = [
-        starter_spec.Stored(digest(folder / f"{p}.onnx"), "fp32") for p in ("detector", "visual", "text")
-    ]
-    parts = (
-        starter_spec.detector(stored[0]),
-        starter_spec.visual(stored[1]),
-        starter_spec.text(stored[2], digest(folder / "tokenizer.json")),
+    detector, visual, text = (
+        section.model_copy(update={"sha256": digest(folder / section.file)})
+        for section in (starter_spec.detector(), starter_spec.visual(), starter_spec.text())
     )
-    return starter_spec.manifest(parts, digest(folder / "golden.npz"))
+    return Manifest(
+        name="starter",
+        version="1",
+        license="CC0-1.0",
+        sources=(),
+        detector=detector,
+        visual=visual,
+        text=text.model_copy(update={"tokenizer_sha256": digest(folder / "tokenizer.json")}),
+        golden=Golden(sha256=digest(folder / "golden.npz"), min_cosine=dict(starter_spec.MIN_COSINE)),
+    )
 
 
 def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -30,6 +36,43 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
     manifest = _filled(tmp_path)
     write_manifest(tmp_path, manifest)
     assert load_manifest(tmp_path) == manifest
+
+
+def test_parts_of_a_bundle_are_written_too(tmp_path: Path) -> None:
+    """A detector alone, with a file for another machine, is read as it was written."""
+    manifest = _filled(tmp_path)
+    (tmp_path / "detector.arm.onnx").write_bytes(b"arm")
+    arm = Variant(
+        file="detector.arm.onnx",
+        sha256=digest(tmp_path / "detector.arm.onnx"),
+        opset=20,
+        precision="int8",
+        target="arm",
+    )
+    detector = manifest.detector.model_copy(update={"variants": (arm,)})
+    parts = Parts.model_validate(
+        {**manifest.model_dump(exclude={"visual", "text"}), "detector": detector.model_dump()}
+    )
+    write_manifest(tmp_path, parts)
+    assert load_parts(tmp_path) == parts
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path, number: int) -> None:
+    """What the system refuses becomes one error with the file's name; the half-made folder goes."""
+    out = tmp_path / "starter"
+    with pytest.raises(ExportError, match="nothing was kept") as caught, bundle_folder(out):
+        raise OSError(number, "no", "visual.onnx")
+    assert caught.value.subject == "visual.onnx"
+    assert ("disk is full" in caught.value.what) == (number == errno.ENOSPC)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cant_be_written_is_said_before_any_work(tmp_path: Path) -> None:
+    """--out below a file is refused at once."""
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ExportError, match="can't write here"):
+        check_out(tmp_path / "file" / "starter")
 
 
 def test_a_file_that_changed_in_between_is_noticed(tmp_path: Path) -> None:

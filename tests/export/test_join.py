@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from edge.errors import BundleError, ExportError, GateError
+from edge.vision.manifest import load_manifest, load_parts, verify_files
+from export import join, joining
+from export.floors import VisitFloors
+from export.folder import plain_files, write_folder
+from export.golden import write_golden
+from export.network import PartName
+from export.progress import SILENT
+from tests.export import toys
+from tests.vision.toy import LABELS, save_bundle
+
+CLASSIFIER: tuple[PartName, ...] = ("visual", "text")
+
+
+def _part(folder: Path, *parts: PartName, **options: Any) -> Path:
+    """The folder of some parts, as an export leaves it."""
+    folder.mkdir()
+    out = folder / "part"
+    out.mkdir()
+    network = toys.network(folder, *parts, **options)
+    samples = folder / "golden.npz"
+    write_golden(
+        samples,
+        {part: draft.graph for part, draft in network.drafts.items()},
+        {part: draft.golden for part, draft in network.drafts.items()},
+    )
+    write_folder(out, network, plain_files(network), samples)
+    name = network.origin.name
+    (out / "report.json").write_text(json.dumps({"bundle": name}), "utf-8")
+    (out / "report.md").write_text(f"# {name}\n", "utf-8")
+    (out / "report").mkdir()
+    (out / "report" / "latency.png").write_bytes(b"picture")
+    return out
+
+
+@pytest.fixture(name="sides")
+def _sides(tmp_path: Path) -> tuple[Path, Path]:
+    return (
+        _part(tmp_path / "a", "detector", name="finder", license_="AGPL-3.0-only"),
+        _part(tmp_path / "b", *CLASSIFIER, name="namer", license_="MIT"),
+    )
+
+
+def _asked(tmp_path: Path, **changes: Any) -> joining.Asked:
+    labels = str(toys.label_file(tmp_path, LABELS))
+    return joining.Asked(
+        **{
+            "name": "both",
+            "evaluation": None,
+            "labels": labels,
+            "floors": VisitFloors(),
+            "reference": None,
+            **changes,
+        }
+    )
+
+
+def _out(tmp_path: Path) -> Path:
+    out = tmp_path / "both"
+    out.mkdir()
+    return out
+
+
+def test_two_parts_become_a_bundle(tmp_path: Path, sides: tuple[Path, Path]) -> None:
+    """Files, samples, licences, notices and reports of both are there, and all hashes hold."""
+    out = _out(tmp_path)
+    joining.build(out, *sides, _asked(tmp_path), SILENT)
+    manifest = load_manifest(out)
+    verify_files(out, manifest)
+    assert (manifest.name, manifest.version, manifest.license) == ("both", "1", "AGPL-3.0-only AND MIT")
+    assert manifest.detector == load_parts(sides[0]).detector
+    assert manifest.text == load_parts(sides[1]).text
+    with np.load(out / "golden.npz") as golden:
+        assert {key.partition(".")[0] for key in golden} == {"detector", "visual", "text"}
+    assert {path.name for path in (out / "LICENSES").iterdir()} == {"AGPL-3.0-only.txt", "MIT.txt"}
+    assert (out / "NOTICE").read_text("utf-8") == "finder is a toy.\n\nnamer is a toy.\n"
+    assert (out / "reports" / "detector" / "report.md").read_text("utf-8") == "# finder\n"
+    assert (out / "reports" / "classifier" / "report" / "latency.png").read_bytes() == b"picture"
+    content = json.loads((out / "report.json").read_text("utf-8"))
+    assert content["joined"] == {"detector": {"bundle": "finder"}, "classifier": {"bundle": "namer"}}
+    assert "reports/detector/report.md" in (out / "report.md").read_text("utf-8")
+
+
+def test_a_joined_bundle_doesnt_share_its_bytes(tmp_path: Path, sides: tuple[Path, Path]) -> None:
+    """Damage to one copy isn't damage to the other."""
+    out = _out(tmp_path)
+    joining.build(out, *sides, _asked(tmp_path), SILENT)
+    with (out / "detector.onnx").open("r+b") as stream:
+        stream.write(b"damage")
+    verify_files(sides[0], load_parts(sides[0]))
+
+
+def test_whole_bundles_give_their_half(tmp_path: Path, sides: tuple[Path, Path]) -> None:
+    """Of two bundles the one's detector and the other's towers are taken."""
+    whole = save_bundle(tmp_path / "whole")
+    out = _out(tmp_path)
+    manifest = join.join(out, sides[0], whole, "both")
+    assert manifest.detector.sha256 == load_parts(sides[0]).detector.sha256  # type: ignore[union-attr]
+    assert manifest.visual.sha256 == load_manifest(whole).visual.sha256
+
+
+def test_a_side_without_the_part_is_refused(tmp_path: Path, sides: tuple[Path, Path]) -> None:
+    """Swapped sides are the likeliest mistake; the error says what each folder has."""
+    with pytest.raises(ExportError, match=r"folder has no detector.*it has: visual, text"):
+        join.join(_out(tmp_path), sides[1], sides[0], "both")
+
+
+def test_a_changed_byte_is_refused(tmp_path: Path, sides: tuple[Path, Path]) -> None:
+    """Nothing damaged is passed on under a new manifest."""
+    with (sides[1] / "visual.onnx").open("r+b") as stream:
+        stream.seek(60)
+        stream.write(b"\xff")
+    with pytest.raises(BundleError, match="differs from its manifest"):
+        join.join(_out(tmp_path), *sides, "both")
+
+
+def test_the_same_name_of_different_licences_keeps_both(tmp_path: Path, sides: tuple[Path, Path]) -> None:
+    """Two copyright lines are two files; the same text is one."""
+    for side, text in zip(sides, ("mine", "yours"), strict=True):
+        (side / "LICENSES" / "BSD.txt").write_text(text, "utf-8")
+        (side / "LICENSES" / "same.txt").write_text("same", "utf-8")
+    out = _out(tmp_path)
+    join.join(out, *sides, "both")
+    kept = {path.name: path.read_text("utf-8") for path in (out / "LICENSES").iterdir()}
+    assert (kept["BSD.txt"], kept["BSD-2.txt"], kept["same.txt"]) == ("mine", "yours", "same")
+    assert "same-2.txt" not in kept
+
+
+def test_visits_are_compared_with_a_reference(tmp_path: Path, sides: tuple[Path, Path]) -> None:
+    """Given the bundle in fp32, what joining it with itself loses is nothing."""
+    out = _out(tmp_path)
+    reference = save_bundle(tmp_path / "fp32")
+    joining.build(out, *sides, _asked(tmp_path, reference=reference), SILENT)
+    seen = json.loads((out / "report.json").read_text("utf-8"))["visits"]
+    assert seen["reference"] > 0
+    assert (seen["lost"], seen["added"], seen["relabelled"], seen["recounted"]) == (0, 0, 0, 0)
+
+
+def test_visits_that_differ_from_the_reference_are_refused(
+    tmp_path: Path, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The floor is named."""
+    reference = save_bundle(tmp_path / "fp32")
+    seen: Iterator[list[Any] | None] = iter([[], None])
+    real = joining.visits.observe  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        joining.visits,  # type: ignore[attr-defined]
+        "observe",
+        lambda *arguments: found if (found := next(seen)) is not None else real(*arguments),
+    )
+    with pytest.raises(GateError, match=r"visits\.lost"):
+        joining.build(_out(tmp_path), *sides, _asked(tmp_path, reference=reference), SILENT)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "both"),
+    [
+        ("MIT", "MIT", "MIT"),
+        ("MIT", "Apache-2.0", "Apache-2.0 AND MIT"),
+        ("Apache-2.0 AND MIT", "AGPL-3.0-only", "AGPL-3.0-only AND Apache-2.0 AND MIT"),
+        ("MIT OR Apache-2.0", "BSD-3-Clause", "(MIT OR Apache-2.0) AND BSD-3-Clause"),
+        ("(MIT)", "MIT", "(MIT) AND MIT"),
+    ],
+)
+def test_licences_are_joined(first: str, second: str, both: str) -> None:
+    """Both apply; alternatives stay alternatives."""
+    assert join.licenses(first, second) == both
+
+
+@given(st.lists(st.sampled_from(["MIT", "Apache-2.0", "BSD-3-Clause", "AGPL-3.0-only"]), min_size=1))
+def test_joining_licences_twice_changes_nothing(names: list[str]) -> None:
+    """An expression that was joined is its own normal form."""
+    once = join.licenses(*names)
+    assert join.licenses(once) == join.licenses(once, once) == once
