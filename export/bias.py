@@ -8,6 +8,7 @@ Correction", 2019; here with means from samples instead of batch normalisations)
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -32,13 +33,17 @@ def shifted(model: Any, means: Mapping[str, Array], left_out: Collection[str], l
     from onnx import numpy_helper  # noqa: PLC0415
 
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    uses = Counter(name for node in model.graph.node for name in node.input)
     for node in model.graph.node:
         known = len(node.input) == 3 and all(name in constants for name in node.input[1:])
         if node.op_type != "Conv" or node.name in left_out or not known:
             continue
         weight, bias = (numpy_helper.to_array(constants[name]) for name in node.input[1:])
         value = (bias + mean_shift(weight, means[node.input[0]], largest)).astype(np.float32)
-        own = f"{node.output[0]}/corrected bias"  # one constant may be the bias of several convolutions
+        if uses[node.input[2]] == 1:
+            constants[node.input[2]].CopyFrom(numpy_helper.from_array(value, node.input[2]))
+            continue
+        own = f"{node.output[0]}/corrected bias"
         model.graph.initializer.append(numpy_helper.from_array(value, own))
         node.input[2] = own
     return model

@@ -7,13 +7,15 @@ network lose their signal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from export import bias
 from export.quantise.graphs import copied, same_nodes, sort
 from export.quantise.ranges import Ranges
 from export.quantise.scheme import WEIGHTED, Scheme
+
+_MOVES = ("Concat", "Split", "MaxPool", "Resize", "Add")
 
 
 def quantised(ranges: Ranges, scheme: Scheme, left_out: Sequence[str] = ()) -> Any:
@@ -27,11 +29,30 @@ def quantised(ranges: Ranges, scheme: Scheme, left_out: Sequence[str] = ()) -> A
     Returns:
         An ``onnx.ModelProto``; that of TensorRT's scheme has only standard operations.
     """
-    excluded = same_nodes(ranges.original, ranges.model, left_out)
+    excluded = with_islands(ranges.model, same_nodes(ranges.original, ranges.model, left_out))
     source = copied(ranges.model)
     if scheme.correct_bias:
         source = bias.shifted(source, ranges.means, excluded, scheme.largest)
     return _tidy(_with_qdq(source, ranges.tensors, scheme, excluded))
+
+
+def with_islands(model: Any, excluded: Collection[str]) -> list[str]:
+    """The nodes left out, and those between them: what only moves float values about gains nothing from int8.
+
+    Args:
+        model: whose nodes come after those whose values they take.
+        excluded: names of the nodes left out.
+    """
+    floats, found = {value.name for value in model.graph.input}, list(excluded)
+    fixed = {tensor.name for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        moved = all(name in floats or name in fixed or not name for name in node.input)
+        if node.name not in excluded and (node.op_type in WEIGHTED or not moved):
+            continue
+        floats.update(node.output)
+        if node.op_type in _MOVES and node.name not in excluded:
+            found.append(node.name)
+    return found
 
 
 def _with_qdq(source: Any, tensors: Any, scheme: Scheme, excluded: Sequence[str]) -> Any:

@@ -8,7 +8,9 @@ from hypothesis import given, settings, strategies as st
 
 from edge.errors import ExportError
 from edge.vision.manifest import Target
+from export.graph import GraphBuilder
 from export.quantise import Material, Method, quantised, scheme_for, static_int8
+from export.quantise.static import with_islands
 from tests.export.quantise.toys import constants, convolutional, error, images, material, nodes, outputs
 
 STATIC: tuple[Target, ...] = ("x86", "arm", "tensorrt")
@@ -67,6 +69,20 @@ def test_nodes_left_out_stay_float() -> None:
     assert values["stem/weight"].dtype == np.float32
     assert values["head/weight"].dtype == np.float32
     assert "middle/weight" not in values
+
+
+def test_what_lies_between_float_nodes_stays_float_too() -> None:
+    """A concatenation of two values of nodes left out isn't rounded, one with an int8 branch is."""
+    graph = GraphBuilder("branches")
+    values = [graph.input("images", np.float32, (1, 4, 8, 8))]
+    weight = graph.constant("weight", np.random.default_rng(0).normal(0, 1, (4, 4, 1, 1)).astype(np.float32))
+    for name in ("a", "b", "c"):
+        values.append(graph.node("Conv", [values[0], weight], name))
+    graph.node("Concat", values[1:3], "both float", axis=1)
+    graph.node("Concat", values[2:4], "one float", axis=1)
+    graph.output("both float", np.float32, (1, 8, 8, 8))
+    graph.output("one float", np.float32, (1, 8, 8, 8))
+    assert with_islands(graph.model(), ["a", "b"]) == ["a", "b", "both float"]
 
 
 def test_calibration_is_made_once_for_each_method() -> None:
