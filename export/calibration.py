@@ -20,20 +20,7 @@ Image = NDArray[np.uint8]
 PHOTOS = ("raccoon", "chelsea", "coffee", "astronaut", "rocket")
 TEXTURES = ("grass", "gravel", "brick")
 CALIBRATION_SEED, HELD_OUT_SEED = 7, 99
-_SUFFIXES = {".jpg", ".jpeg", ".png"}
 _IMAGES = Path(__file__).with_name("images")
-
-
-def own_pictures(folder: Path) -> list[Image]:
-    """Every JPEG and PNG of a folder and the folders in it, HWC uint8 RGB, in order of their paths.
-
-    Raises:
-        ExportError: there is none, or one can't be read.
-    """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
-    if not paths:
-        raise ExportError("no pictures here", subject=str(folder), hint="JPEG and PNG files are looked for")
-    return [_read(path) for path in paths]
 
 
 def scenes(count: int, width: int, height: int, seed: int) -> list[Image]:

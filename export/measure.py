@@ -17,6 +17,7 @@ SIZES = (("small", 0.0, 0.01), ("medium", 0.01, 0.1), ("large", 0.1, 1.01))
 _SAME = 0.5  # overlap from which two boxes are the same one
 
 
+_FEWEST_TURNS = 9
 _Z = 1.959964  # of a normal distribution's middle 95 %
 
 
@@ -276,10 +277,22 @@ def overlap(box: Array, others: Array) -> Array:
     return np.asarray(inner / np.maximum(union, np.finfo(np.float64).tiny))
 
 
-def paired(run: Callable[[], object], reference: Callable[[], object], rounds: int = 15) -> Paired:
-    """Times of both, run in turns so that other load falls on both; the first turn is dropped."""
+def paired(
+    run: Callable[[], object], reference: Callable[[], object], rounds: int = 60, seconds: float = 3.0
+) -> Paired:
+    """Times of both, run in turns so that other load falls on both.
+
+    Args:
+        run: what is measured.
+        reference: what it is compared with.
+        rounds: at most so many turns, after one that isn't counted.
+        seconds: after which no new turn begins, once there are nine.
+    """
     times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds + 1):
+    began = time.perf_counter()
+    while len(times[0]) <= rounds:
+        if len(times[0]) > _FEWEST_TURNS and time.perf_counter() - began > seconds:
+            break
         for callee, spent in zip((run, reference), times, strict=True):
             start = time.perf_counter()
             callee()

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
 
 from edge.errors import ExportError
-from export.calibration import CALIBRATION_SEED, HELD_OUT_SEED, fitted, own_pictures, scenes
+from export.calibration import CALIBRATION_SEED, HELD_OUT_SEED, fitted, photos, scenes
 
 
 def test_scenes_are_the_same_every_time() -> None:
@@ -27,24 +24,19 @@ def test_scenes_have_the_asked_size_and_some_are_grey() -> None:
     assert max(colour[2], colour[5]) < min(colour[0], colour[3])
 
 
-def test_own_pictures_are_read_in_order_as_rgb(tmp_path: Path) -> None:
-    """Pictures of all folders come in the order of their paths, red first."""
-    (tmp_path / "b").mkdir()
-    for name, red in (("b/1.png", 10), ("a.png", 200)):
-        cv2.imwrite(str(tmp_path / name), np.full((8, 8, 3), (0, 0, red), np.uint8))
-    pictures = own_pictures(tmp_path)
-    assert [int(picture[0, 0, 0]) for picture in pictures] == [200, 10]
-    assert fitted(pictures, 4, 2)[0].shape == (2, 4, 3)
+def test_pictures_are_fitted_without_regard_for_proportions() -> None:
+    """As a detector's input that is stretched."""
+    assert fitted(scenes(1, 64, 48, CALIBRATION_SEED), 4, 2)[0].shape == (2, 4, 3)
 
 
-def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
-    """Calibrating with nothing would pass for calibrating."""
-    with pytest.raises(ExportError, match="no pictures"):
-        own_pictures(tmp_path)
+def test_photos_come_as_rgb() -> None:
+    """The raccoon's fur is warmer than its surroundings are blue."""
+    (raccoon,) = photos(["raccoon"])
+    assert raccoon.dtype == np.uint8
+    assert raccoon[:, :, 0].mean() > raccoon[:, :, 2].mean()
 
 
-def test_a_broken_picture_is_named(tmp_path: Path) -> None:
-    """A file that only looks like a picture is said to be one."""
-    (tmp_path / "broken.jpg").write_bytes(b"no")
-    with pytest.raises(ExportError, match=r"broken\.jpg"):
-        own_pictures(tmp_path)
+def test_a_photo_that_is_not_there_is_named() -> None:
+    """An incomplete installation is said to be one."""
+    with pytest.raises(ExportError, match=r"unicorn\.jpg"):
+        photos(["unicorn"])

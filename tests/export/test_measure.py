@@ -150,6 +150,9 @@ def test_both_run_in_turns() -> None:
     times = measure.paired(lambda: calls.append("a"), lambda: calls.append("b"), rounds=3)
     assert calls == ["a", "b"] * 4
     assert times.run.q1 <= times.run.median <= times.run.q3
+    calls.clear()
+    measure.paired(lambda: calls.append("a"), lambda: calls.append("b"), rounds=50, seconds=0)
+    assert len(calls) == 2 * 10
 
 
 def test_a_speedup_is_that_of_the_turns() -> None:
