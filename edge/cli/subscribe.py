@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
-import ssl
 import sys
 import threading
 import time
 from contextlib import ExitStack
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -17,11 +17,23 @@ from rich.live import Live
 from edge.cli.common import ConfigOption, JsonOption, broker_overrides, configuration, err, out, write_json
 from edge.cli.look import registration_table
 from edge.delivery.messages import RegistrationMessage
+from edge.delivery.tls import client_context
 from edge.errors import DeliveryError, UsageError
 from edge.settings import MqttSettings
 from edge.subscriber import Subscriber
 
 CONNECT_PATIENCE = 10.0
+
+
+class Stop(threading.Event):
+    """Set by a signal; which one it was decides the exit code where nothing was shown yet."""
+
+    number = 0
+
+    def on_signal(self, number: int, _frame: FrameType | None) -> None:
+        """As ``signal.signal`` wants it."""
+        self.number = number
+        self.set()
 
 
 def subscribe_command(
@@ -60,9 +72,9 @@ def subscribe_command(
     if as_json and events:
         raise UsageError("--json and --events exclude each other")
     settings = configuration(config, **broker_overrides(broker)).settings.mqtt
-    stop = threading.Event()
+    stop = Stop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, stop.on_signal)
     subscriber = _subscriber(settings, device, from_start=not from_now, events=events)
     with subscriber:
         _wait_for_broker(subscriber, settings, stop)
@@ -76,11 +88,6 @@ def subscribe_command(
 
 
 def _subscriber(settings: MqttSettings, device: str, *, from_start: bool, events: bool) -> Subscriber:
-    tls = None
-    if settings.tls:
-        tls = ssl.create_default_context(cafile=settings.ca_file)
-        if settings.cert_file is not None:
-            tls.load_cert_chain(settings.cert_file, settings.key_file)
     return Subscriber(
         settings.host,
         settings.port,
@@ -88,7 +95,7 @@ def _subscriber(settings: MqttSettings, device: str, *, from_start: bool, events
         device=device,
         username=settings.username,
         password=settings.password.get_secret_value() if settings.password else None,
-        tls=tls,
+        tls=client_context(settings) if settings.tls else None,
         from_start=from_start,
         on_change=_print_event if events else None,
     )
@@ -100,11 +107,15 @@ def _print_event(message: RegistrationMessage) -> None:
     sys.stdout.flush()
 
 
-def _wait_for_broker(subscriber: Subscriber, settings: MqttSettings, stop: threading.Event) -> None:
+def _wait_for_broker(subscriber: Subscriber, settings: MqttSettings, stop: Stop) -> None:
+    """Raises where there is no answer; a signal meanwhile ends the program as it would end any other."""
     deadline = time.monotonic() + CONNECT_PATIENCE
     while not subscriber.connected.wait(0.1):
         subscriber.check()
-        if stop.is_set() or time.monotonic() > deadline:
+        if stop.is_set():
+            err.print(f"stopped before {settings.host}:{settings.port} answered", highlight=False)
+            raise typer.Exit(128 + stop.number)
+        if time.monotonic() > deadline:
             raise DeliveryError(
                 "no answer from the broker",
                 subject=f"{settings.host}:{settings.port}",

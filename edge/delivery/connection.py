@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +24,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edge.delivery import reasons
+from edge.delivery import reasons, tls
 from edge.delivery.waker import Waker
+from edge.errors import DeliveryError
 from edge.settings import MqttSettings
 
 CONNECT_TIMEOUT: Final = 10.0
@@ -151,7 +153,7 @@ class Connection:
     def __init__(self, settings: MqttSettings, client_id: str, will: Outgoing) -> None:
         self._settings: Final = settings
         self._events: Final[deque[Event]] = deque()
-        self._over = False
+        self._over = self._welcomed = False
         self._client: Final = self._made(client_id, will)
 
     def dial(self) -> None:
@@ -162,11 +164,7 @@ class Connection:
         with self._seam():
             settings = self._settings
             if settings.tls:
-                self._client.tls_set(
-                    ca_certs=str(settings.ca_file) if settings.ca_file else None,
-                    certfile=str(settings.cert_file) if settings.cert_file else None,
-                    keyfile=str(settings.key_file) if settings.key_file else None,
-                )
+                self._client.tls_set_context(tls.client_context(settings))
             expiry = max(_SESSION_EXPIRY, 2 * settings.will_delay)
             limits = {"SessionExpiryInterval": expiry, "MaximumPacketSize": _LARGEST_INCOMING}
             properties = _properties(PacketTypes.CONNECT, dict(limits))
@@ -234,7 +232,7 @@ class Connection:
     def _turn(self, timeout: float, waker: Waker) -> None:
         connected: Any = self._client.socket()
         if connected is None:
-            self._lose(Lost(*reasons.CLOSED, blames_message=True))
+            self._lose(self._hung_up())
             return
         if hasattr(connected, "pending") and connected.pending():
             timeout = 0.0
@@ -254,6 +252,12 @@ class Connection:
             self._over = True
             self._events.append(lost)
 
+    def _hung_up(self) -> Lost:
+        """A broker of MQTT 3.1.1 may answer CONNECT like this; so does one that expects TLS."""
+        if self._welcomed:
+            return Lost(*reasons.CLOSED, blames_message=True)
+        return Lost(*(reasons.NOT_WELCOME_IN_TLS if self._settings.tls else reasons.NOT_WELCOME))
+
     @contextmanager
     def _seam(self) -> Iterator[None]:
         """Whatever goes wrong in paho ends the connection, and nothing else."""
@@ -266,6 +270,13 @@ class Connection:
         except ConnectionRefusedError:
             where = f"{self._settings.host}:{self._settings.port}"
             self._lose(Lost("unreachable", f"nothing listens on {where}; is the broker running?"))
+        except ssl.SSLError as error:
+            self._lose(Lost(*tls.explain(error)))
+        except ConnectionResetError:
+            spoken = self._welcomed or not self._settings.tls
+            self._lose(self._hung_up() if spoken else Lost(*tls.NOT_SPOKEN))
+        except DeliveryError as error:
+            self._lose(Lost(tls.FILES, str(error)))
         except OSError as error:
             self._lose(Lost("unreachable", str(error)))
         except Exception as error:  # noqa: BLE001 - paho raises whatever it stumbles over in a bad packet
@@ -291,6 +302,7 @@ class Connection:
         if code.value >= reasons.FAILURE:
             self._lose(Lost(*reasons.explain(code.value)))
             return
+        self._welcomed = True
         self._events.append(
             Welcome(
                 getattr(properties, "ReceiveMaximum", _RECEIVE_MAXIMUM),
@@ -333,7 +345,7 @@ class Connection:
         elif code.getName() == "Keep alive timeout":
             self._lose(Lost("keepalive", "nothing was heard for longer than the keepalive allows"))
         else:
-            self._lose(Lost(*reasons.CLOSED, blames_message=True))
+            self._lose(self._hung_up())
 
 
 _BLAMING: Final = frozenset(

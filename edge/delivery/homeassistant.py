@@ -23,18 +23,23 @@ _PROBLEMS = "{{ {'problems': value_json.problems} | tojson }}"
 Component = dict[str, Any]
 
 
-def discovery(device: str, topics: Topics, deployments: Iterable[str], version: str) -> bytes:
+def discovery(
+    device: str, topics: Topics, deployments: Iterable[str], version: str, *, snapshots: bool = True
+) -> bytes:
     """The discovery payload.
 
     Args:
         device: name of the machine.
         topics: where its state is published.
-        deployments: each gets a sensor for the last label, one for its count, and an event entity.
+        deployments: each gets sensors for the last label, its count and its time, an event and an image.
         version: of this software.
+        snapshots: whether pictures are sent; without, there are no image entities.
     """
     components = _device_components(topics)
     for deployment in sorted(set(deployments)):
         components |= _deployment_components(deployment, topics)
+        if snapshots:
+            components |= _image_component(deployment, topics)
     own = discovery_id(device)
     payload = {
         "device": {
@@ -90,13 +95,16 @@ def _device_components(topics: Topics) -> dict[str, Component]:
     }
 
 
-def _deployment_components(deployment: str, topics: Topics) -> dict[str, Component]:
-    own = discovery_id(deployment)
-    common = {
-        "state_topic": topics.registration(deployment),
+def _availability(topics: Topics) -> Component:
+    return {
         "availability_topic": topics.status,
         "availability_template": "{{ 'online' if value == 'online' else 'offline' }}",
     }
+
+
+def _deployment_components(deployment: str, topics: Topics) -> dict[str, Component]:
+    own = discovery_id(deployment)
+    common = {"state_topic": topics.registration(deployment), **_availability(topics)}
     return {
         f"{own}_label": {
             "platform": "sensor",
@@ -112,6 +120,13 @@ def _deployment_components(deployment: str, topics: Topics) -> dict[str, Compone
             "value_template": "{{ value_json.count }}",
             **common,
         },
+        f"{own}_seen": {
+            "platform": "sensor",
+            "name": f"{deployment} last seen",
+            "device_class": "timestamp",
+            "value_template": "{{ value_json.end }}",
+            **common,
+        },
         f"{own}_registration": {
             "platform": "event",
             "name": f"{deployment} registration",
@@ -119,4 +134,17 @@ def _deployment_components(deployment: str, topics: Topics) -> dict[str, Compone
             "value_template": _EVENT,
             **common,
         },
+    }
+
+
+def _image_component(deployment: str, topics: Topics) -> dict[str, Component]:
+    """The last picture; Home Assistant keeps what came, so that it outlives the message's expiry."""
+    return {
+        f"{discovery_id(deployment)}_image": {
+            "platform": "image",
+            "name": f"{deployment} last picture",
+            "image_topic": topics.snapshot(deployment),
+            "content_type": "image/jpeg",
+            **_availability(topics),
+        }
     }

@@ -202,7 +202,13 @@ class Publisher:
 
     def _discovery(self) -> bytes:
         self._desk.deployments.update(self._deployments())
-        return homeassistant.discovery(self._device, self._topics, self._desk.deployments, self._version)
+        return homeassistant.discovery(
+            self._device,
+            self._topics,
+            self._desk.deployments,
+            self._version,
+            snapshots=self._settings.snapshots,
+        )
 
     def _ping(self, _command: Command) -> Pong:
         return Pong(

@@ -19,6 +19,15 @@ CLOSED: Final = (
     "the broker hung up without saying why; another device of the same name makes it do that too",
 )
 
+NOT_WELCOME: Final = (
+    "not_welcome",
+    "the other side hung up on CONNECT, as a broker without MQTT 5 does (3.1.1 isn't enough), or a TLS port",
+)
+NOT_WELCOME_IN_TLS: Final = (
+    "tls_refused",
+    "the broker hung up on CONNECT: it wants another certificate (mqtt.cert_file), or doesn't speak MQTT 5",
+)
+
 _NORMAL: Final = 0x00
 _WORDS: Final[dict[int, tuple[str, str]]] = {
     0x81: ("protocol_error", "the broker could not read what was sent"),

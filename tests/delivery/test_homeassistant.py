@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any, get_args
 
+import pytest
+
 from edge.delivery.homeassistant import discovery
 from edge.delivery.topics import Topics
 from edge.registration.types import ChangeKind
+from tests.delivery.homeassistant_rules import SCHEMA
 
 TOPICS = Topics("edge/v1", "ridge-01")
 
@@ -23,9 +26,9 @@ def test_it_has_what_home_assistant_requires() -> None:
     assert payload["device"]["identifiers"] == ["edge-ridge-01"]
     assert payload["origin"]["name"] == "edge"
     for component in payload["components"].values():
-        assert component["platform"] in {"sensor", "binary_sensor", "event"}
+        assert component["platform"] in {"sensor", "binary_sensor", "event", "image"}
         assert component["unique_id"]
-        assert component["state_topic"]
+        assert component.get("state_topic") or component["image_topic"]
         assert component["name"]
 
 
@@ -33,7 +36,7 @@ def test_ids_are_unique() -> None:
     """No two entities share an id, also for deployments with similar names."""
     components = _payload("cam-1", "cam#1", "cam/1", "cam 1")["components"]
     ids = [component["unique_id"] for component in components.values()]
-    assert len(ids) == len(set(ids)) == 4 + 3 * 4
+    assert len(ids) == len(set(ids)) == 4 + 5 * 4
 
 
 def test_each_deployment_has_label_count_and_event() -> None:
@@ -46,6 +49,50 @@ def test_each_deployment_has_label_count_and_event() -> None:
             f"edge/v1/ridge-01/registration/{deployment}"
         }
         assert {component["availability_topic"] for component in own} == {"edge/v1/ridge-01/status"}
+
+
+def test_each_deployment_has_an_image_if_pictures_are_sent() -> None:
+    """It reads the snapshots as they are: JPEG, not base64; without snapshots there is none."""
+    image = _payload("cam-1")["components"]["cam-1_image"]
+    assert (image["platform"], image["content_type"]) == ("image", "image/jpeg")
+    assert image["image_topic"] == "edge/v1/ridge-01/snapshot/cam-1"
+    assert "image_encoding" not in image
+    without = json.loads(discovery("ridge-01", TOPICS, ["cam-1"], "1", snapshots=False))
+    assert {c["platform"] for c in without["components"].values()} == {"sensor", "binary_sensor", "event"}
+
+
+@pytest.mark.parametrize("deployments", [(), ("cam-1",), ("cam#1", "ü/+", "cam 1", "cam-1")])
+def test_every_field_is_one_that_home_assistant_knows(deployments: tuple[str, ...]) -> None:
+    """Field by field; Home Assistant passes over fields that it doesn't know without a word."""
+    faults = [error.message for error in SCHEMA.iter_errors(_payload(*deployments))]
+    assert faults == []
+
+
+@pytest.mark.parametrize(
+    ("component", "field", "value"),
+    [
+        ("status", "options", []),
+        ("status", "state_class", "measurement"),
+        ("status", "unique_id", None),
+        ("problem", "icon", "paw"),
+        ("cam-1_label", "value_templates", "x"),
+        ("cam-1_label", "entity_category", "config"),
+        ("cam-1_label", "state_topic", "edge/+/x"),
+        ("cam-1_count", "state_class", "sum"),
+        ("cam-1_image", "state_topic", "edge/v1"),
+        ("cam-1_image", "image_encoding", "hex"),
+        ("cam-1_registration", "event_types", None),
+        ("cam-1_registration", "device_class", "problem"),
+    ],
+)
+def test_the_rules_find_what_is_wrong(component: str, field: str, value: object) -> None:
+    """A field too many, one too few, or of a wrong value: the check above would say so."""
+    payload = _payload("cam-1")
+    if value is None:
+        del payload["components"][component][field]
+    else:
+        payload["components"][component][field] = value
+    assert not SCHEMA.is_valid(payload)
 
 
 def test_every_change_is_a_known_event() -> None:

@@ -21,6 +21,10 @@ _HINTS: Final = {
     "unreachable": "check mqtt.host, mqtt.port, the network and the firewall; images are processed meanwhile",
     "bad_credentials": _WHO,
     "not_authorized": _WHO,
+    "not_welcome": "edge needs MQTT 5: mosquitto 2, EMQX, HiveMQ, VerneMQ ...; or set mqtt.tls",
+    "no_tls": "set mqtt.tls = false, or mqtt.port to the broker's TLS port",
+    "tls_files": "check mqtt.ca_file, mqtt.cert_file, mqtt.key_file",
+    "tls_refused": "ask who runs the broker for a certificate that it accepts",
     "unsupported_protocol": "edge needs MQTT 5: mosquitto 2, EMQX, HiveMQ, VerneMQ ...",
 }
 
