@@ -19,6 +19,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 HOUR_MS = 3_600_000
+LONGEST = 30
+"""Images of one burst that are taken together where bursts are taken whole."""
 _NEIGHBOURS = 10  # files whose running numbers differ in the last digit only are taken for neighbours
 _DIGITS = re.compile(r"\d+$", re.ASCII)
 _FEW_BURSTS = 24
@@ -73,16 +75,21 @@ def spread(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def spread_bursts(entries: Iterable[Entry]) -> list[list[Entry]]:
-    """Whole bursts, each in the order of time, ordered so that cameras take turns."""
+    """Whole bursts, each in the order of time, ordered so that cameras take turns.
+
+    Of a burst longer than :data:`LONGEST` the rest comes after the beginnings of all others.
+    """
     cameras = _grouped(entries, lambda entry: entry.deployment)
     orders = {}
     for camera, own in cameras.items():
         bursts = _grouped(own, lambda entry: entry.burst)
-        orders[camera] = [
-            sorted(bursts[burst], key=lambda entry: (entry.t or 0, entry.name))
-            for burst in sorted(bursts, key=rank)
-        ]
+        orders[camera] = in_turns({burst: _pieces(some) for burst, some in bursts.items()})
     return in_turns(orders)
+
+
+def _pieces(burst: Sequence[Entry]) -> list[list[Entry]]:
+    ordered = sorted(burst, key=lambda entry: (entry.t or 0, entry.name))
+    return [ordered[start : start + LONGEST] for start in range(0, len(ordered), LONGEST)]
 
 
 def in_turns(orders: Mapping[str, Sequence[T]]) -> list[T]:

@@ -4,7 +4,17 @@ from random import Random
 
 from hypothesis import given, strategies as st
 
-from export.selection import HOUR_MS, Entry, halves, in_turns, neighbourhood, rank, spread, spread_bursts
+from export.selection import (
+    HOUR_MS,
+    LONGEST,
+    Entry,
+    halves,
+    in_turns,
+    neighbourhood,
+    rank,
+    spread,
+    spread_bursts,
+)
 
 names = st.builds("{}/IMG_{:04}.JPG".format, st.sampled_from("abc"), st.integers(0, 400))
 entries = st.lists(
@@ -59,6 +69,16 @@ def test_whole_bursts_come_in_the_order_of_time() -> None:
     assert len(bursts) == 3
     assert all(burst == sorted(burst, key=lambda entry: entry.t or 0) for burst in bursts)
     assert sorted(entry.name for burst in bursts for entry in burst) == [entry.name for entry in some]
+
+
+def test_a_burst_without_end_is_taken_in_pieces() -> None:
+    """Grass in the wind makes a thousand images an hour; the other hours come before most of them."""
+    windy = [_timed("a", 0, number) for number in range(1000)]
+    others = [_timed("a", hour, 2000 + 10 * hour + number) for hour in range(1, 10) for number in range(3)]
+    bursts = spread_bursts([*windy, *others])
+    first = [entry for burst in bursts[:10] for entry in burst]
+    assert len(first) == LONGEST + 27
+    assert sum(map(len, bursts)) == 1027
 
 
 @given(entries)

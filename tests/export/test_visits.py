@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, strategies as st
 
 from edge.registration import Observation
-from export.visits import Difference, Visits, compare
+from edge.vision.labels import load_label_set
+from export.evaluation import MadeUp
+from export.visits import Difference, Visits, compare, observe
+from tests.export.helpers import BUNDLE
 
 MINUTE_MS = 60_000
 LABELS = ("fox", "bear", None)
@@ -114,3 +118,16 @@ def test_a_count_that_differs_is_no_other_label() -> None:
     assert {one.kind, two.kind} == {"relabelled", "recounted"}
     assert one.was == two.was == "fox x1"
     assert one.now == two.now == "bear x2"
+
+
+@pytest.mark.skipif(not BUNDLE.is_dir(), reason="a source archive without models/onnx/starter")
+def test_a_bundle_is_observed_as_the_service_runs_it() -> None:
+    """One observation for each frame with its name, camera and time; progress to the end."""
+    frames, told = MadeUp(6, 99).frames(), list[tuple[str, int, int]]()
+    seen = observe(BUNDLE, frames, load_label_set("north-america"), lambda *step: told.append(step))
+    assert [(each.media_id, each.deployment, each.t) for each in seen] == [
+        (frame.name, frame.deployment, frame.t) for frame in frames
+    ]
+    assert any(each.count for each in seen)
+    assert told[-1] == ("looking at images", 6, 6)
+    assert compare(seen, seen).images == 6
