@@ -24,7 +24,13 @@ def shipped_units() -> dict[str, Path]:
     Raises:
         EdgeError: the installation lacks them.
     """
-    names = ("edge.service", "edge.service.d/gpu.conf", "edge-backup.service", "edge-backup.timer")
+    names = (
+        "edge.service",
+        "edge.service.d/gpu.conf",
+        "edge.service.d/openvino.conf",
+        "edge-backup.service",
+        "edge-backup.timer",
+    )
     return {name: _find(f"systemd/{name}") for name in names}
 
 

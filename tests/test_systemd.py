@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge.resources import shipped_units
+from edge.settings import Settings
 
 SYSTEMD = Path(__file__).resolve().parent.parent / "systemd"
 EXPOSURE = re.compile(r"Overall exposure level for \S+: ([\d.]+)")
@@ -65,6 +66,33 @@ def test_systemd_accepts_the_unit(analyze: str, tmp_path: Path, *, gpu: bool) ->
     command = [analyze, "verify", "--man=no", "--recursive-errors=no", f"--root={root}", "edge.service"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_systemd_accepts_the_drop_in_for_openvino(analyze: str, tmp_path: Path) -> None:
+    """It takes back one setting, the one that a compiler at run time can't live with, and costs little."""
+    root = _root(tmp_path, gpu=False)
+    units = root / "etc" / "systemd" / "system"
+    shutil.copy(SYSTEMD / "edge.service.d" / "openvino.conf", units / "edge.service.d")
+    command = [analyze, "verify", "--man=no", "--recursive-errors=no", f"--root={root}", "edge.service"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert _unit(SYSTEMD / "edge.service.d" / "openvino.conf") == {"MemoryDenyWriteExecute": ["no"]}
+    command = [analyze, "security", "--offline=true", "--no-pager", "--threshold=20"]
+    done = subprocess.run(
+        [*command, str(units / "edge.service")], capture_output=True, text=True, check=False
+    )
+    found = EXPOSURE.search(done.stdout)
+    assert found is not None, done.stderr
+    assert float(found[1]) <= 1.5
+
+
+def test_everything_that_is_compiled_is_kept_in_the_state_folder() -> None:
+    """Nothing else is writable: the daemon's caches lie below the state folder, CUDA's is told to."""
+    unit, gpu = _unit(SYSTEMD / "edge.service"), _unit(SYSTEMD / "edge.service.d" / "gpu.conf")
+    state = f"/var/lib/{unit['StateDirectory'][0]}"
+    assert (unit["ProtectSystem"], "ReadWritePaths" in unit) == (["strict"], False)
+    assert gpu["Environment"] == [f"CUDA_CACHE_PATH={state}/cache/cuda"]
+    assert str(Settings.model_fields["state"].default) == state
 
 
 @pytest.mark.parametrize("unit", ["edge-backup.service", "edge-backup.timer"])
@@ -154,7 +182,13 @@ def test_units_come_with_the_package() -> None:
     """What ``edge doctor`` compares with is what lies in this folder."""
     assert {name: path.resolve() for name, path in shipped_units().items()} == {
         name: SYSTEMD / name
-        for name in ("edge.service", "edge.service.d/gpu.conf", "edge-backup.service", "edge-backup.timer")
+        for name in (
+            "edge.service",
+            "edge.service.d/gpu.conf",
+            "edge.service.d/openvino.conf",
+            "edge-backup.service",
+            "edge-backup.timer",
+        )
     }
 
 
