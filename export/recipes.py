@@ -154,7 +154,7 @@ def static_form(
         scheme = replace(scheme, symmetric=options.symmetric)
     if options.weight_bits is not None:
         scheme = replace(scheme, bits=options.weight_bits)
-    method = options.method or ("squares" if rare else "percentile")
+    method = options.method or ("minmax" if rare else "percentile")
     return scheme, material.ranges(method, fused=target in CPUS)
 
 

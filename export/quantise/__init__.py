@@ -59,4 +59,4 @@ def static_int8(model: Any, samples: Sequence[Feed], left_out: Sequence[str] = (
         samples: inputs to calibrate with, by input name; the largest and smallest activation count.
         left_out: names of nodes that stay in float32.
     """
-    return quantised(Material(model, samples).ranges(), scheme_for("x86"), left_out)
+    return quantised(Material(model, samples, left_out).ranges(), scheme_for("x86"), left_out)

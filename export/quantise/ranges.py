@@ -15,12 +15,14 @@ import numpy as np
 from edge.errors import ExportError
 from export import bias
 from export.fuse import fuse_silu
-from export.quantise.graphs import Array, Feed, save
+from export.quantise.gated import gated, lower_ends
+from export.quantise.graphs import Array, Feed, copied, same_nodes, save
 from export.quantise.scheme import Method
-from export.quantise.squares import collected, fitted, has_silu
 
 PERCENTILE = 99.999
 """Share of values, in percent, that the method of that name keeps."""
+
+_CORRECTED_FOR = 64  # 7 bits, as x86 takes them; other forms differ too little for a calibration of their own
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,13 @@ class Material:
     Args:
         model: an ``onnx.ModelProto`` in float32, nodes named.
         samples: inputs to calibrate with, one feed each.
+        left_out: nodes that stay in float32 in every form.
     """
 
-    def __init__(self, model: Any, samples: Sequence[Feed] = ()) -> None:
+    def __init__(self, model: Any, samples: Sequence[Feed] = (), left_out: Sequence[str] = ()) -> None:
         self.model = model
         self.samples = samples
+        self.left_out = tuple(left_out)
         self._ranges: dict[tuple[Method, bool], Ranges] = {}
 
     def ranges(self, method: Method = "minmax", *, fused: bool = False) -> Ranges:
@@ -65,29 +69,29 @@ class Material:
         """
         key = (method, fused)
         if key not in self._ranges:
-            self._ranges[key] = calibrated(self.model, self.samples, method, fused=fused)
+            self._ranges[key] = calibrated(self, method, fused=fused)
         return self._ranges[key]
 
 
-def calibrated(
-    model: Any, samples: Sequence[Feed], method: Method = "minmax", *, fused: bool = False
-) -> Ranges:
+def calibrated(material: Material, method: Method, *, fused: bool) -> Ranges:
     """Run samples through a graph and keep what its values were; arguments as in :meth:`Material.ranges`.
+
+    Biases are corrected before, since rounding the weights moves values to where they then are in float.
 
     Raises:
         ExportError: there are no samples.
     """
+    model, samples = material.model, material.samples
     if not samples:
         raise ExportError("nothing to calibrate with", subject="static int8", hint="it takes some pictures")
     with tempfile.TemporaryDirectory(prefix="edge-calibrate-") as folder:
         prepared = _prepared(model, Path(folder), fused=fused)
-        squares = method == "squares"
-        tensors = _limits(Path(folder), samples, "minmax" if squares else method)
-    if squares and has_silu(prepared):
-        tensors = _least_squares(prepared, tensors, samples)
-    inputs = [node.input[0] for node in prepared.graph.node if node.op_type == "Conv"]
-    means = bias.channel_means(prepared, inputs, samples) if inputs else {}
-    return Ranges(model, prepared, tensors, means)
+        inputs = [node.input[0] for node in prepared.graph.node if node.op_type == "Conv"]
+        means = bias.channel_means(prepared, inputs, samples) if inputs else {}
+        kept = same_nodes(model, prepared, material.left_out)
+        corrected = bias.shifted(copied(prepared), means, kept, _CORRECTED_FOR)
+        tensors = _limits(save(corrected, Path(folder) / "corrected.onnx"), samples, method)
+    return Ranges(model, prepared, _narrowed(corrected, tensors, samples), means)
 
 
 def _prepared(model: Any, folder: Path, *, fused: bool) -> Any:
@@ -105,7 +109,7 @@ def _prepared(model: Any, folder: Path, *, fused: bool) -> Any:
     return onnx.load(prepared)
 
 
-def _limits(folder: Path, samples: Sequence[Feed], method: Method) -> Any:
+def _limits(graph: Path, samples: Sequence[Feed], method: Method) -> Any:
     """ONNX Runtime's calibration of every value, whatever nodes a form of the graph leaves out later.
 
     One sample at a time: its collectors otherwise keep all activations of all samples in memory.
@@ -120,9 +124,9 @@ def _limits(folder: Path, samples: Sequence[Feed], method: Method) -> Any:
     extra = {"percentile": PERCENTILE, "symmetric": False} if method == "percentile" else {}
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does
         calibrator = create_calibrator(
-            folder / "prepared.onnx",
+            graph,
             None,
-            augmented_model_path=str(folder / "augmented.onnx"),
+            augmented_model_path=str(graph.with_name("augmented.onnx")),
             calibrate_method=methods[method],
             extra_options=extra,
         )
@@ -131,13 +135,19 @@ def _limits(folder: Path, samples: Sequence[Feed], method: Method) -> Any:
         return calibrator.compute_data()
 
 
-def _least_squares(model: Any, tensors: Any, samples: Sequence[Feed]) -> Any:
-    """The same values with the ends that lose least."""
-    from onnxruntime.quantization import CalibrationMethod, TensorsData  # noqa: PLC0415
+def _narrowed(model: Any, tensors: Any, samples: Sequence[Feed]) -> Any:
+    """The same ranges, without what an activation makes nothing of."""
+    from onnxruntime.quantization import TensorData  # noqa: PLC0415
 
-    ends = fitted(model, collected(model, list(tensors.keys()), samples))
-    data = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ends.items()}
-    return TensorsData(CalibrationMethod.MinMax, data)
+    names = [name for name in gated(model) if name in tensors]
+    if not names:
+        return tensors
+    ends = [tensors[name].range_value for name in names]
+    pairs = [(float(np.min(low)), float(np.max(high))) for low, high in ends]
+    lows = lower_ends(model, names, samples, pairs)
+    for name, low, (_, high) in zip(names, lows, pairs, strict=True):
+        tensors.data[name] = TensorData(lowest=np.float32(low), highest=np.float32(high))
+    return tensors
 
 
 class _One:

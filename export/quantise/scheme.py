@@ -24,8 +24,8 @@ from typing import Literal
 
 from edge.vision.manifest import Target
 
-Method = Literal["minmax", "entropy", "percentile", "squares"]
-"""How a range follows from what was seen: ONNX Runtime's three, and :mod:`export.quantise.squares`."""
+Method = Literal["minmax", "entropy", "percentile"]
+"""How a range follows from what was seen; ONNX Runtime's."""
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 """Operations with constant weights."""
