@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from edge.errors import GateError
@@ -119,9 +118,10 @@ def _choice(
     setting: Setting, part: PartName, target: Target, examiner: Examiner, material: Material
 ) -> Choice:
     request, traits = setting.request, setting.network.drafts[part].traits
-    ranking = Ranking(
-        partial(
-            sensitivity.ranking,
+
+    def find() -> Sequence[tuple[str, float]]:
+        setting.progress.step(f"looking for the most sensitive nodes of {part}")
+        return sensitivity.ranking(
             material,
             examiner.loss,
             traits=traits,
@@ -129,7 +129,8 @@ def _choice(
             options=request.options,
             progress=setting.progress,
         )
-    )
+
+    ranking = Ranking(find)
     candidates = recipes.candidates(
         traits,
         material,

@@ -111,7 +111,8 @@ class Setting:
             return trial.DetectorExaminer(bench, draft, self.theirs.images(self.need), samples)
         if part == "visual":
             spec = self.section("visual", Visual)
-            crops = self.theirs.crops(self._animals(self.theirs), spec, self.need)
+            cut = self.theirs.crops(self._animals(self.theirs), spec, self.need)
+            crops = pictures.canvases(cut, spec.input, self.scratch)
             return trial.VisualExaminer(bench, draft, crops, self._label_vectors(), samples)
         scale = self.section("visual", Visual).logit_scale
         return trial.TextExaminer(bench, draft, self._tokenizer(), prompts(self.labels), scale)

@@ -145,10 +145,19 @@ def cost_shortfalls(candidate: Candidate, cost: Cost, reference_bytes: int, rule
 
 def _below(values: dict[str, float], least: dict[str, float]) -> list[str]:
     return [
-        f"{name} {values[name]:.4f} < {floor:.4f}"
+        f"{name} {_told_apart(values[name], floor)}"
         for name, floor in least.items()
         if not values[name] >= floor
     ]
+
+
+def _told_apart(value: float, floor: float) -> str:
+    """Value and floor with as many digits as it takes to see that one is below the other."""
+    for digits in (4, 6, 9):
+        text = f"{value:.{digits}f} < {floor:.{digits}f}"
+        if f"{value:.{digits}f}" != f"{floor:.{digits}f}":
+            break
+    return text
 
 
 def visit_shortfalls(visits: Visits, floors: VisitFloors) -> list[str]:

@@ -128,6 +128,8 @@ class Examiner(ABC):
         times = measure.paired(
             lambda: ours.run(self._one, ours.outputs), lambda: theirs.run(self._one, theirs.outputs)
         )
+        if path == self.draft.graph:  # against itself it is as fast as itself, whatever the clock says
+            return Cost(size, load, times.run.median, times.run.median)
         return Cost.of(size, load, times)
 
 

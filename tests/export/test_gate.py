@@ -176,6 +176,12 @@ def test_numbers_that_are_none_do_not_pass() -> None:
     assert shortfalls(Vectors(9, math.nan, 1.0, 1.0, 1.0, 1.0), FLOORS) == ["mean nan < 0.9900"]
 
 
+def test_a_value_just_below_its_floor_is_told_from_it() -> None:
+    """Where four digits look the same, more are written."""
+    near = Vectors(9, 0.98999, 1.0, 1.0, 1.0, 1.0)
+    assert shortfalls(near, FLOORS) == ["mean 0.989990 < 0.990000"]
+
+
 def test_boxes_have_floors_of_their_own() -> None:
     """Recall and precision over all sizes count; finding nothing where fp32 finds nothing passes."""
     floors = BoxFloors(recall=0.97, precision=0.97)
