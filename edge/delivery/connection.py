@@ -138,7 +138,21 @@ def publish_properties(
         fields["CorrelationData"] = correlation
     if user:
         fields["UserProperty"] = list(user)
-    return _properties(PacketTypes.PUBLISH, fields)
+    return _Packed(_properties(PacketTypes.PUBLISH, fields))
+
+
+class _Packed(Properties):
+    """Properties that don't change any more, packed once and not for every message."""
+
+    def __init__(self, properties: Properties) -> None:
+        super().__init__(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho has no types here
+        self.__dict__.update(properties.__dict__)
+        self.__dict__["packed"] = _packed(properties)
+
+    def pack(self) -> bytes:
+        """As they go over the wire, length included."""
+        packed: bytes = self.__dict__["packed"]
+        return packed
 
 
 class Connection:

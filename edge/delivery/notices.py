@@ -130,8 +130,10 @@ class Notices:
             self._due.add("health")
         waited = now - self._cursor_at
         patience = self._pace.cursor * (1 if quiet else 5)
-        if waited >= patience and self._outbox.head() != self._head:
-            self._due.add("cursor")
+        if waited >= patience:
+            self._cursor_at = now  # the database isn't asked at every message
+            if self._outbox.head() != self._head:
+                self._due.add("cursor")
 
     def _made(self, name: Name, now: float) -> Outgoing | None:
         match name:

@@ -23,6 +23,13 @@ from edge.delivery.messages import (
     SnapshotProperties,
     Status,
 )
+from edge.delivery.requests import (
+    ConfigReply,
+    RegistrationReply,
+    RegistrationRequest,
+    ReprocessReply,
+    ReprocessRequest,
+)
 from edge.errors import UsageError
 
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -34,9 +41,16 @@ _SENT: Final[dict[str, Any]] = {
     "snapshot-properties": SnapshotProperties,
     "reply-replay": ReplayReply,
     "reply-ping": Pong,
+    "reply-registration": RegistrationReply,
+    "reply-config": ConfigReply,
+    "reply-reprocess": ReprocessReply,
     "reply-refusal": Refusal,
 }
-_RECEIVED: Final[dict[str, Any]] = {"command-replay": ReplayRequest}
+_RECEIVED: Final[dict[str, Any]] = {
+    "command-replay": ReplayRequest,
+    "command-registration": RegistrationRequest,
+    "command-reprocess": ReprocessRequest,
+}
 
 
 def schemas() -> dict[str, dict[str, Any]]:

@@ -27,6 +27,13 @@ from edge.delivery.messages import (
     milliseconds,
     timestamp,
 )
+from edge.delivery.requests import (
+    ConfigReply,
+    RegistrationReply,
+    RegistrationRequest,
+    ReprocessReply,
+    ReprocessRequest,
+)
 from edge.delivery.schemas import files, main, schemas
 from edge.errors import UsageError
 from edge.registration.types import Change, Key, Registration
@@ -173,7 +180,7 @@ def test_boxes_are_rounded_to_what_a_pixel_can_tell() -> None:
     assert built.media[0].boxes == ((0.3333, 0.25, 0.1, 1.0),)
 
 
-_EXAMPLES = {
+SAMPLES = {
     "registration": message(7, change()),
     "cursor": Cursor(epoch="e", seq=0),
     "health": health(MemoryOutbox())(),
@@ -183,7 +190,25 @@ _EXAMPLES = {
     ),
     "reply-ping": Pong(device="d", version="1", epoch="e", seq=4),
     "reply-refusal": Refusal(command="x", what="unknown command"),
+    "reply-registration": RegistrationReply(
+        epoch="e",
+        registration_id="r",
+        revision=2,
+        state="closed",
+        deployment="cam-1",
+        label="Red_Deer",
+        media_count=9,
+        offset=0,
+        next=1,
+        media=message(7, change()).media,
+    ),
+    "reply-config": ConfigReply(
+        device="d", version="1", bundle=BundleRef(name="b", sha256="0"), labels="africa", settings={"a": {}}
+    ),
+    "reply-reprocess": ReprocessReply(images=3, waiting=7),
     "command-replay": ReplayRequest(epoch="e", first=1, last=2),
+    "command-registration": RegistrationRequest(registration_id="r"),
+    "command-reprocess": ReprocessRequest(deployment="cam-1", since="2026-05-04T00:00:00+07:00"),
 }
 
 
@@ -192,7 +217,7 @@ def test_what_is_encoded_satisfies_its_schema(name: str) -> None:
     """Every kind of message, as it's encoded, is valid by the schema made from the same type."""
     schema = schemas()[name]
     Draft202012Validator.check_schema(schema)
-    Draft202012Validator(schema).validate(json.loads(encode(_EXAMPLES[name])))
+    Draft202012Validator(schema).validate(json.loads(encode(SAMPLES[name])))
 
 
 def test_schemas_tell_wrong_from_right() -> None:
