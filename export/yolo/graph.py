@@ -37,6 +37,7 @@ class Exported:
         outputs: the graph's outputs, in order; their names are the decoder's own.
         first: convolutions that read the image.
         grouped: convolutions with groups.
+        fine: everything that could be quantised at a quarter of the input's resolution or finer.
         decoding: nodes of RT-DETR's decoder.
         head: the last convolutions, the graph's outputs.
     """
@@ -46,6 +47,7 @@ class Exported:
     outputs: tuple[str, ...]
     first: tuple[str, ...]
     grouped: tuple[str, ...]
+    fine: tuple[str, ...]
     decoding: tuple[str, ...]
     head: tuple[str, ...]
 
@@ -68,6 +70,7 @@ def export(checkpoint: Checkpoint, width: int, height: int, path: Path) -> Expor
     model = _traced(module, outputs, width, height, checkpoint.path)
     _name_nodes(model)
     _fold_scaling(model)
+    _shorten(model)
     _strip(model)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
@@ -80,6 +83,7 @@ def export(checkpoint: Checkpoint, width: int, height: int, path: Path) -> Expor
         outputs,
         tuple(node.name for node in convolutions if node.input[0] in _pixels(model)),
         tuple(node.name for node in convolutions if _groups(node) > 1),
+        tuple(node.name for node in _fine(model, height)),
         tuple(node.name for node in model.graph.node if checkpoint.queries and node.name.startswith(last)),
         tuple(node.name for node in convolutions if node.output[0] in produced),
     )
@@ -184,6 +188,32 @@ def _pixels(model: Any) -> set[str]:
 
 def _groups(node: Any) -> int:
     return next((int(attribute.i) for attribute in node.attribute if attribute.name == "group"), 1)
+
+
+def _fine(model: Any, height: int) -> list[Any]:
+    """Convolutions, and what joins and splits their results, before the resolution falls below a quarter."""
+    tall = {
+        value.name
+        for value in model.graph.value_info
+        if len(sides := value.type.tensor_type.shape.dim) == 4 and sides[2].dim_value * 4 >= height
+    }
+    kinds = ("Conv", "Concat", "Split")
+    return [node for node in model.graph.node if node.op_type in kinds and node.output[0] in tall]
+
+
+def _shorten(model: Any) -> None:
+    """Drop from constants' names what all of them share: a quantised graph repeats each name ten times."""
+    short = {
+        tensor.name: tensor.name.removeprefix("network.model.")
+        .replace(".conv.", ".")
+        .replace(".weight", ".w")
+        .replace(".bias", ".b")
+        for tensor in model.graph.initializer
+    }
+    for tensor in model.graph.initializer:
+        tensor.name = short[tensor.name]
+    for node in model.graph.node:
+        node.input[:] = [short.get(name, name) for name in node.input]
 
 
 def _strip(model: Any) -> None:

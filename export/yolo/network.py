@@ -30,7 +30,10 @@ OVERLAP: Final = 0.5
 
 MIN_COSINE: Final = 0.98
 _SAMPLES: Final = 4
-_PLAIN: Final = "the first convolution and those with groups are faster in float32 on processors"
+_PLAIN: Final = (
+    "the first convolution and those with groups are faster in float32 on processors; values of the first "
+    "layers reach far, and so do int8's steps; the head's last convolutions decide by small differences"
+)
 _QUERIES: Final = _PLAIN + "; RT-DETR's decoder loses its queries in int8"
 _AGPL_NOTE: Final = (
     "Weights under AGPL-3.0: this file is a form of them. Whoever passes it on, or lets others use it over a "
@@ -102,7 +105,9 @@ def section_of(
 
 def traits_of(checkpoint: Checkpoint, exported: Exported) -> Traits:
     """What the quantiser has to know."""
-    left_out = dict.fromkeys((*exported.first, *exported.grouped, *exported.decoding))
+    left_out = dict.fromkeys(
+        (*exported.first, *exported.fine, *exported.grouped, *exported.head, *exported.decoding)
+    )
     return Traits(
         family="convolutional",
         left_out=tuple(left_out),

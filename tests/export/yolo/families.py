@@ -14,8 +14,8 @@ WIDTH, HEIGHT = 96, 64
 def network(family: str, classes: int = 80) -> Any:
     """An ultralytics module from its YAML file, with random weights that make it say something.
 
-    Fresh weights come with means and variances of 0 and 1 that aren't theirs: signals fade from layer
-    to layer, and every head says just its bias. One pass sets those statistics; the biases of classes are random.
+    Fresh weights come with means and variances of 0 and 1 that aren't theirs: signals fade from layer to
+    layer, and every head says just its bias. One pass sets those statistics; classes' biases are random.
     """
     frameworks.ultralytics()
     import torch  # noqa: PLC0415
