@@ -238,9 +238,9 @@ def _save(model: Any, path: Path) -> None:
 
 def _origin(options: Options, came: list[Provenance]) -> Origin:
     first = came[0]
-    name = options.name or re.sub(r"[^a-z0-9.]+", "-", "-".join(each.name for each in came).lower()).strip(
-        "-"
-    )
+    name = options.name or re.sub(
+        r"[^a-z0-9.]+", "-", "-".join(each.name.rpartition("/")[2] for each in came).lower()
+    ).strip("-")
     licenses = list(dict.fromkeys(each.license for each in came))
     sources = tuple(source for each in came for source in each.sources)
     return Origin(

@@ -16,7 +16,7 @@ from export import frameworks
 from export.clip.sides import Place, Provenance, Say
 
 UNKNOWN_LICENSE: Final = "LicenseRef-unknown"
-_SMALL: Final = ("*.json", "*.txt", "*.model", "*.md")
+_SMALL: Final = ("*.json", "*.txt", "*.model", "*.md", "*_Dense/*")
 _WEIGHTS: Final = ("*.safetensors", "*.bin", "*.pt")
 _SPDX: Final = {
     "apache-2.0": "Apache-2.0",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -10,7 +9,7 @@ from typing import Any, Final, Literal
 from edge.errors import ExportError
 from edge.vision.manifest import Source
 from export import frameworks
-from export.clip import bytepairs, hub
+from export.clip import bytepairs, hub, traced
 from export.clip.layout import LARGEST_SCALE
 from export.clip.numbers import Numbers
 from export.clip.sides import Pixels, Provenance, TextSide, VisualSide
@@ -33,7 +32,6 @@ def load(architecture: str, checkpoint: Path, *, texts: bool) -> Any:
         ExportError: there is no such architecture or file, or they don't belong together.
     """
     frameworks.prepare()
-    logging.getLogger().setLevel(logging.ERROR)
     open_clip = frameworks.imported("open_clip")
     if architecture not in open_clip.list_models():
         close = frameworks.imported("difflib").get_close_matches(architecture, open_clip.list_models(), 3)
@@ -44,7 +42,8 @@ def load(architecture: str, checkpoint: Path, *, texts: bool) -> Any:
     if not checkpoint.is_file():
         raise ExportError("no such checkpoint", subject=str(checkpoint))
     try:
-        model = open_clip.create_model(architecture, pretrained=str(checkpoint), precision="fp32")
+        with traced.quietly():
+            model = open_clip.create_model(architecture, pretrained=str(checkpoint), precision="fp32")
     except (RuntimeError, KeyError, ValueError, OSError, EOFError, AttributeError) as error:
         raise _mismatch(architecture, checkpoint, error) from error
     except frameworks.imported("pickle").UnpicklingError as error:

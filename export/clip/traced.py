@@ -35,7 +35,7 @@ def visual(side: VisualSide, path: Path) -> None:
     size = side.pixels.size
     example = torch.zeros((2, size, size, 3), dtype=torch.uint8)
     batch = torch.export.Dim("batch", min=1, max=1024)
-    with _quietly():
+    with quietly():
         try:
             program = torch.onnx.export(
                 wrapped, (example,), dynamo=True, opset_version=OPSET, input_names=[PIXELS],
@@ -73,8 +73,8 @@ def _tidy(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the tracer's running commentary."""
+def quietly() -> Iterator[None]:
+    """Without a library's running commentary: logs below errors, warnings, what it prints."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
