@@ -108,7 +108,7 @@ class HealthDesk:
                 head=self._outbox.head(),
             ),
             broker=_broker(gauges.publisher),
-            models=_models(gauges.vision),
+            models=model_health(gauges.vision),
             disk=disk,
             registrations=registration_health(self._db),
         )
@@ -149,7 +149,7 @@ def find_problems(gauges: Gauges, disk: DiskHealth, settings: Settings) -> list[
         found.append(
             Problem(code="not_authorized", message=f"the broker refuses: {names}", hint="check its ACL")
         )
-    return [*found, *gauges.keeping, *_provider_problems(gauges.vision.providers)]
+    return [*found, *gauges.keeping, *provider_problems(gauges.vision.providers)]
 
 
 def disk_health(settings: Settings) -> DiskHealth:
@@ -168,7 +168,7 @@ def registration_health(database: Database) -> RegistrationHealth:
     return RegistrationHealth(open=row[0], living=row[1]) if row else RegistrationHealth()
 
 
-def _provider_problems(report: ProviderReport) -> list[Problem]:
+def provider_problems(report: ProviderReport) -> list[Problem]:
     """Providers that should work and don't.
 
     One that isn't there, or not right for the bundle, needs nobody. Libraries that can't be loaded do if the
@@ -238,7 +238,8 @@ def _broker(state: PublisherState) -> BrokerHealth:
     )
 
 
-def _models(info: VisionInfo) -> ModelHealth:
+def model_health(info: VisionInfo) -> ModelHealth:
+    """What looks at the images, what was asked for, and why it isn't used."""
     bundle = BundleRef(name=info.bundle, sha256=info.sha256)
     report = info.providers
     return ModelHealth(
