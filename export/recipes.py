@@ -10,8 +10,8 @@ transformer    tensorrt   float16, float32
 either         cuda       float16, float32
 =============  =========  ================================================================
 
-Remedies of int8, cheapest first: the detection head in float32; ranges without the rarest values; more and
-more of the most sensitive nodes in float32; on ARM also unsigned activations.
+Remedies of int8, cheapest first: the detection head in float32; ranges without the rarest values; on x86
+weights of eight bits; more and more of the most sensitive nodes in float32; on ARM unsigned activations.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from export.quantise import (
     scheme_for,
 )
 from export.quantise.dynamic import activation_products
+from export.quantise.scheme import GATED
 from export.request import CPUS, Options, Precision
 
 Route = Literal["int8-static", "int8-dynamic", "int8-weights", "fp16", "fp32"]
@@ -48,6 +49,9 @@ MOST_SENSITIVE = (2, 4, 8, 16)
 _ASKED_FOR = "left out as asked"
 _HEAD = "the head's results lose most of what int8 loses"
 _SENSITIVE = "the most sensitive, measured one by one"
+_RARE = "ranges without the rarest values"
+_FINE = "weights of 8 bits, which x86 without VNNI may saturate with"
+_UNSIGNED = "unsigned activations"
 
 
 @dataclass(frozen=True)
@@ -135,8 +139,26 @@ def left_out_of(traits: Traits, options: Options) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*own, *options.leave_out)))
 
 
+@dataclass(frozen=True)
+class Change:
+    """What a remedy does otherwise than its target's scheme says.
+
+    Attributes:
+        unsigned: activations are uint8 although the target prefers int8.
+        rare: ranges hold the rarest values too.
+        fine: weights take all eight bits.
+    """
+
+    unsigned: bool = False
+    rare: bool = True
+    fine: bool = False
+
+
+_AS_IT_IS = Change()
+
+
 def static_form(
-    material: Material, target: Target, options: Options, *, unsigned: bool = False, rare: bool = True
+    material: Material, target: Target, options: Options, change: Change = _AS_IT_IS
 ) -> tuple[Scheme, Ranges]:
     """How a target's static form is made, and from which calibration.
 
@@ -144,18 +166,23 @@ def static_form(
         material: the graph and samples.
         target: whose scheme; never CUDA.
         options: override the scheme.
-        unsigned: uint8 activations although the target prefers int8.
-        rare: ranges hold the rarest values too.
+        change: to the scheme.
     """
     scheme = replace(scheme_for(target), per_channel=options.per_channel)
-    if unsigned:
+    if change.unsigned:
         scheme = replace(scheme, signed=False)
+    if change.fine:
+        scheme = replace(scheme, bits=8)
     if options.symmetric is not None and target != "tensorrt":  # which knows no other
         scheme = replace(scheme, symmetric=options.symmetric)
     if options.weight_bits is not None:
         scheme = replace(scheme, bits=options.weight_bits)
-    method = options.method or ("minmax" if rare else "percentile")
-    return scheme, material.ranges(method, fused=target in CPUS)
+    ranges = material.ranges(
+        options.method or ("minmax" if change.rare else "percentile"), fused=target in CPUS
+    )
+    if any(node.op_type == "QuickGelu" for node in ranges.model.graph.node):
+        scheme = replace(scheme, operations=GATED)
+    return scheme, ranges
 
 
 def _static(plan: Plan) -> Candidate:
@@ -164,11 +191,9 @@ def _static(plan: Plan) -> Candidate:
     return replace(head, remedies=partial(_static_remedies, plan))
 
 
-def _static_one(
-    plan: Plan, left_out: Sequence[str], why: str, *, unsigned: bool = False, rare: bool = True
-) -> Candidate:
+def _static_one(plan: Plan, left_out: Sequence[str], why: str, change: Change = _AS_IT_IS) -> Candidate:
     def build() -> object:
-        scheme, ranges = static_form(plan.material, plan.target, plan.options, unsigned=unsigned, rare=rare)
+        scheme, ranges = static_form(plan.material, plan.target, plan.options, change)
         if plan.traits.family == "transformer":  # static or not, products of two activations stay as they are
             scheme = replace(scheme, operations=("Gemm", "MatMul"))
             return quantised(ranges, scheme, [*left_out, *activation_products(ranges.original)])
@@ -180,20 +205,22 @@ def _static_one(
 
 
 def _static_remedies(plan: Plan) -> Iterator[Candidate]:
-    """Each on top of the ones before it."""
-    left_out, why = plan.left_out, plan.why
-    if not plan.options.whole and not set(plan.traits.head) <= set(left_out):
+    """Each on top of those before it that cost no more."""
+    left_out, why, options = plan.left_out, plan.why, plan.options
+    if not options.whole and not set(plan.traits.head) <= set(left_out):
         left_out, why = _and(left_out, plan.traits.head), _also(why, _HEAD)
         yield _static_one(plan, left_out, why)
-    if plan.options.method is None:
-        yield _static_one(plan, left_out, why, rare=False)
+    if options.method is None:
+        yield _static_one(plan, left_out, _also(why, _RARE), Change(rare=False))
+    change = _AS_IT_IS
+    if plan.target == "x86" and options.weight_bits is None:
+        change, why = Change(fine=True), _also(why, _FINE)
+        yield _static_one(plan, left_out, why, change)
     worst = [name for name in plan.ranking() if name not in left_out]
-    sensitive = [_and(left_out, worst[:count]) for count in _counts(worst)]
-    for more in sensitive:
-        yield _static_one(plan, more, _also(why, _SENSITIVE))
+    for count in _counts(worst):
+        yield _static_one(plan, _and(left_out, worst[:count]), _also(why, _SENSITIVE), change)
     if plan.target == "arm":
-        most = sensitive[-1] if sensitive else left_out
-        yield _static_one(plan, most, _also(why, _SENSITIVE) if sensitive else why, unsigned=True)
+        yield _static_one(plan, left_out, _also(why, _UNSIGNED), Change(unsigned=True))
 
 
 def _dynamic(plan: Plan) -> Candidate:
