@@ -1,0 +1,111 @@
+"""Commands to a running daemon over a real broker: what they do, and that they do it once."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.delivery.broker import LocalBroker, mosquitto_path as mosquitto
+from edge.demo.camera import picture
+from edge.demo.story import MEADOW, STORY, default_evening
+from edge.subscriber import Subscriber
+from tests.delivery.helpers import Ear, eventually
+from tests.e2e.site import PATIENCE, Site, stop, wait_for
+
+LABELS = Path(__file__).resolve().parents[2] / "edge" / "demo" / "labels.toml"
+BASE = "edge/v1/site-1"
+EVENING = default_evening(datetime.now(UTC).date())
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def broker() -> Iterator[LocalBroker]:
+    """A running mosquitto."""
+    if mosquitto() is None:
+        pytest.skip("needs mosquitto")
+    with LocalBroker("mosquitto") as running:
+        yield running
+
+
+def _site(folder: Path, port: int, labels: Path) -> Site:
+    return Site(folder, port, {"vision": {"labels": str(labels)}}).prepare()
+
+
+def _renamed(folder: Path) -> Path:
+    """The demo's labels under other names: what a model sees stays the same, what it is called doesn't."""
+    target = folder / "renamed.toml"
+    target.write_text(re.sub(r'^label = "', 'label = "New_', LABELS.read_text(), flags=re.MULTILINE))
+    return target
+
+
+def _ask(ear: Ear, name: str, correlation: bytes, **values: Any) -> dict[str, Any]:
+    """One request and its answer."""
+    before = len(ear.on("answer/test"))
+    body = json.dumps(values).encode()
+    ear.say(f"{BASE}/command/{name}", body, reply_to="answer/test", correlation=correlation)
+    assert eventually(lambda: len(ear.on("answer/test")) > before, PATIENCE)
+    found: dict[str, Any] = json.loads(ear.on("answer/test")[-1])
+    return found
+
+
+def _answers(ear: Ear) -> bool:
+    """Whether the daemon listens."""
+    body = _ask(ear, "ping", b"ping")
+    return bool(body["ok"])
+
+
+def test_images_are_looked_at_again_once_for_each_request(tmp_path: Path, broker: LocalBroker) -> None:
+    """With new labels a command renames what is on record; delivered again, also after a crash, nothing more.
+
+    A subscriber's table follows, and the answers to the deliveries are the same.
+    """
+    site = _site(tmp_path, broker.port, LABELS)
+    for moment in (m for m in STORY if m.deployment == MEADOW and m.arrival != "torn"):
+        path = site.drop / moment.file
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(picture(moment, EVENING))
+    with Subscriber(broker.host, broker.port) as subscriber:
+        site.run_until_idle()
+        wait_for(lambda: bool(subscriber.rows()) and subscriber.is_complete())
+        before = {row["label"] for row in subscriber.rows()} - {"unidentified"}
+        assert before
+        _site(tmp_path, broker.port, _renamed(tmp_path))
+        daemon = site.start()
+        site.wait_ready()
+        with Ear(broker, "answer/test") as ear:
+            assert eventually(lambda: subscriber.statuses() == {"site-1": "online"})
+            assert _answers(ear)
+            first = _ask(ear, "reprocess", b"once", deployment=MEADOW)
+            assert (first["ok"], first["images"]) == (True, len(site.media()))
+            wait_for(
+                lambda: (
+                    {row["label"] for row in subscriber.rows()} - {"unidentified"}
+                    == {f"New_{label}" for label in before}
+                )
+            )
+            wait_for(lambda: subscriber.is_complete() and subscriber.rows() == site.registrations(), 15)
+            head = _ask(ear, "ping", b"after")["seq"]
+            assert _ask(ear, "reprocess", b"once", deployment=MEADOW) == first
+            assert stop(daemon, signal.SIGKILL) != 0
+            daemon = site.start()
+            site.wait_ready()
+            assert _ask(ear, "reprocess", b"once", deployment=MEADOW) == first
+            assert _ask(ear, "ping", b"last")["seq"] == head
+            page = _ask(ear, "registration", b"page", registration_id=subscriber.rows()[0]["registration_id"])
+            assert len(page["media"]) == page["media_count"] == subscriber.rows()[0]["media_count"]
+            assert page["next"] is None
+            config = _ask(ear, "config", b"config")
+            assert config["settings"]["vision"]["labels"].endswith("renamed.toml")
+            wrong = _ask(ear, "dance", b"wrong")
+            assert (wrong["ok"], wrong["what"]) == (False, "unknown command")
+            assert "config, ping, registration, replay, reprocess" in wrong["hint"]
+        assert stop(daemon) == 0
+        assert subscriber.rows() == site.registrations()
