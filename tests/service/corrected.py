@@ -37,15 +37,24 @@ class Corrigible:
     @classmethod
     def at(cls, state: Path) -> Corrigible:
         """A new one."""
-        database = open_database(state)
+        return cls.of(open_database(state))
+
+    @classmethod
+    def of(cls, database: Database) -> Corrigible:
+        """One that is opened, with the names that a daemon notes at its start."""
         remember_bundle(database, "b" * 64, "starter")
         remember_labels(database, NAMES)
         database.remember("device", "d")
         return cls(database)
 
+    def voice(self) -> Voice:
+        """Who speaks."""
+        bundle = BundleRef(name="starter", sha256="b" * 64)
+        return Voice("d", self.database.epoch, NAMES, bundle, self.database.revision_base)
+
     def record(self, *outcomes: Outcome, close: bool = False) -> None:
         """Record one group, as a daemon that was just started."""
-        voice = Voice("d", self.database.epoch, NAMES, BundleRef(name="starter", sha256="b" * 64))
+        voice = self.voice()
         apply_options(self.database, Options(), voice)
         engine = Engine(Options(), SqliteRecord(self.database))
         recorder = Recorder(self.database, engine, voice, self.pending, SETTINGS)
