@@ -1,0 +1,62 @@
+"""The power is cut: ext4 in a file, shut down in the middle of writing, without flushing its journal."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edge.store.backup import FOLDER, backups, check
+from edge.store.database import open_database
+from edge.store.wal import has_lost_commits
+from tests.faults.disks import PowerlessDisk, powerless_disk
+
+CUTS = 30
+MOMENTS = random.Random(11)
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+
+
+def _until_the_power_goes(disk: PowerlessDisk, state: Path, first: int) -> int:
+    """The last number that a writer said was committed before the cut."""
+    command = [sys.executable, "-m", "tests.faults.writer", str(state), str(first)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    ) as writer:
+        assert writer.stdout is not None
+        line = writer.stdout.readline()  # it has begun
+        assert line, writer.stderr.read() if writer.stderr else ""
+        time.sleep(MOMENTS.uniform(0.02, 0.5))
+        disk.cut()
+        said = [line, *writer.stdout.read().splitlines()]
+        writer.wait(30)
+        assert writer.returncode != 0
+    return int(said[-1])
+
+
+def test_nothing_committed_is_lost_in_thirty_cuts(tmp_path: Path) -> None:
+    """Every commit that was said is there, every snapshot and backup is whole, no log seems damaged."""
+    with powerless_disk(tmp_path) as disk:
+        state, recorded = disk.folder / "state", 0
+        for _ in range(CUTS):
+            committed = _until_the_power_goes(disk, state, recorded + 1)
+            disk.unmount()
+            disk.mount()
+            wal = state / "edge.db-wal"
+            assert not has_lost_commits(wal.read_bytes() if wal.exists() else b"", 4096)
+            database = open_database(state)
+            found = [row[0] for row in database.execute("SELECT received FROM media ORDER BY received")]
+            assert found == list(range(1, len(found) + 1))
+            assert len(found) >= committed
+            recorded = len(found)
+            assert database.execute("PRAGMA integrity_check") == [("ok",)]
+            paths = [row[0] for row in database.execute("SELECT snapshot FROM media")]
+            database.close()
+            assert {(state / path).stat().st_size for path in paths} == {3000}
+            for _, backup in backups(state / FOLDER):
+                check(backup)
+        assert recorded > CUTS
