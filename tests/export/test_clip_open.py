@@ -104,6 +104,24 @@ def test_tokens_are_those_of_open_clip(tmp_path: Path) -> None:
     np.testing.assert_array_equal(ours, theirs)
 
 
+def test_text_side_from_elsewhere(tmp_path: Path) -> None:
+    """An architecture's images go with a multilingual text side, whatever its own is."""
+    clip_models.save_open_clip(tmp_path / "weights.pt", "edge-resnet")
+    clip_models.save_sentences(tmp_path / "text")
+    network = check.built(
+        tmp_path / "out",
+        open_clip="edge-resnet",
+        checkpoint=tmp_path / "weights.pt",
+        text_model=str(tmp_path / "text"),
+        license="MIT",
+    )
+    text = network.drafts["text"].section
+    assert isinstance(text, Text)
+    assert (text.clean, text.mask) == ("none", "attention_mask")
+    assert network.origin.license == "MIT"
+    assert {source.name for source in network.origin.sources} == {"edge-resnet", "text"}
+
+
 def test_unknown_architecture_names_those_like_it(tmp_path: Path) -> None:
     """A name that open_clip doesn't know is an error with close ones beside it."""
     (tmp_path / "weights.pt").write_bytes(b"x")
