@@ -108,7 +108,9 @@ def _part_choices(setting: Setting, part: PartName) -> Iterator[Choice]:
     setting.progress.step(f"preparing {part}")
     samples = setting.samples(part)
     examiner = setting.examiner(part, samples)
-    material = Material(onnx.load(setting.network.drafts[part].graph), samples)
+    draft = setting.network.drafts[part]
+    kept = recipes.left_out_of(draft.traits, setting.request.options)
+    material = Material(onnx.load(draft.graph), samples, kept)
     for target in targets_of(part, setting.request):
         setting.progress.step(f"choosing a form of {part} for {target}")
         yield _choice(setting, part, target, examiner, material)
