@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults prove format tools clean export-check
+.PHONY: help demo test check bench faults soak prove format tools clean export-check
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,10 @@ bench: $(VENV)/.dev tools  ## paired measurements, each printing a ratio
 
 faults: $(VENV)/.dev tools  ## the long ones: kills, full queues, frozen brokers
 	$(BIN)/python -m pytest -m faults --timeout 1800
+
+SOAK ?= --minutes 60 --rate 2
+soak: $(VENV)/.dev tools  ## an hour of cameras, with a broker that crashes every few minutes: memory, latency, nothing lost
+	$(BIN)/python -m tests.soak $(SOAK)
 
 prove: $(VENV)/.dev  ## the registration engine's promises, 20,000 random histories of 50 steps and more (half an hour)
 	$(BIN)/python -m tests.registration.prove
