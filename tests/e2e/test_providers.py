@@ -27,7 +27,7 @@ from tests.e2e.site import Site, wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 START = datetime(2026, 5, 4, 12, tzinfo=UTC)
-NUMBER = 12
+NUMBER = 8
 SELF_TEST = 2
 """Runs of each model in the starter's self-test; the visual tower's batch comes on top on a GPU."""
 Answer = Callable[[list[npt.NDArray[Any]]], list[npt.NDArray[Any]]]
@@ -129,7 +129,7 @@ def test_provider_that_sees_the_same_in_every_image(site: Site) -> None:
 
 def test_provider_that_dies_at_work(site: Site) -> None:
     """Every image is seen all the same: what was in hand goes to the next provider, with the reason told."""
-    dead = _Dying(20)  # its models share one death, as those of a GPU that fell off the bus
+    dead = _Dying(14)  # its models share one death, as those of a GPU that fell off the bus
     bench = _Bench(lambda: dead)
     assert _run(site, bench) == "done"
     models = _health(site)["models"]
@@ -149,13 +149,17 @@ def test_provider_that_dies_again_and_again(site: Site) -> None:
     assert bench.opened == [CUDA] * 6 + [CPU] * 2
 
 
-def test_no_provider_is_left(site: Site) -> None:
+def test_no_provider_is_left(site: Site, tmp_path: Path) -> None:
     """It ends with an error and condemns nothing: after any number of such runs a sound one sees all."""
-    for _ in range(3):
+    settings = {**(site.settings or {}), "intake": {"settle": 0.2, "max_attempts": 2}}
+    site = Site(tmp_path, settings=settings).prepare()
+    for image in sorted(site.drop.rglob("*.JPG"))[2:]:
+        image.unlink()
+    for _ in range(2):
         with pytest.raises(EdgeError, match="no execution provider can be used"):
             _run(site, _Bench(_constant, cpu=lambda: _Dying(SELF_TEST)))
     assert _run(site, _Bench(_constant)) == "done"
-    assert _states(site) == ["processed"] * NUMBER
+    assert _states(site) == ["processed"] * 2
 
 
 def test_flipped_bit_stops_the_daemon(site: Site, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -492,6 +493,21 @@ def test_models_leave_nothing_in_the_home_folder(tmp_path: Path) -> None:
     kept = {k: v for k, v in os.environ.items() if k not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")}
     subprocess.run([sys.executable, "-c", script], check=True, env={**kept, "HOME": str(home)})
     assert [path for path in home.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime-gpu", "onnxruntime-openvino"])
+def test_runtime_without_its_drop_in_warns(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
+) -> None:
+    """Under the unit alone neither could work; with its drop-in all is well."""
+    monkeypatch.setattr(installation, "installed_runtimes", lambda: {runtime: "1.0"})
+    shutil.copy(shipped_units()["edge.service"], tmp_path)
+    found = _one(check_unit(settings, (tmp_path,)), "unit")
+    assert (found.level, runtime in found.what) == ("warn", True)
+    name = installation.DROP_INS[runtime]
+    (tmp_path / "edge.service.d").mkdir()
+    shutil.copy(shipped_units()[name], tmp_path / name)
+    assert {f.level for f in check_unit(settings, (tmp_path,))} == {"ok"}
 
 
 def test_unit_folders_are_systemds() -> None:

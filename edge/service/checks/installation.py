@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,11 +16,17 @@ from edge.settings import Settings
 from edge.store.database import DATABASE, open_readonly
 from edge.store.files import LOCK
 from edge.store.outbox import Outbox
+from edge.vision.session import installed_runtimes
 
 UNIT_FOLDERS: Final = tuple(
     Path(folder)
     for folder in ("/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
 )
+DROP_INS: Final = {
+    "onnxruntime-gpu": "edge.service.d/gpu.conf",
+    "onnxruntime-openvino": "edge.service.d/openvino.conf",
+}
+"""What a build of ONNX Runtime needs beside the unit."""
 _MIB: Final = 1024 * 1024
 
 
@@ -70,6 +76,7 @@ def check_unit(_settings: Settings, folders: tuple[Path, ...] = UNIT_FOLDERS) ->
     if folder is None:
         yield Finding("unit", "ok", "not installed as a service")
         return
+    yield from _lacking(folder, shipped)
     for name, source in shipped.items():
         installed = folder / name
         if not installed.is_file():
@@ -80,6 +87,16 @@ def check_unit(_settings: Settings, folders: tuple[Path, ...] = UNIT_FOLDERS) ->
             yield Finding("unit", "warn", f"{installed} differs in {', '.join(keys)}", hint)
         else:
             yield Finding("unit", "ok", f"{installed} is this version's")
+
+
+def _lacking(folder: Path, shipped: Mapping[str, Path]) -> Iterator[Finding]:
+    """A runtime that the unit alone doesn't let work, without the drop-in that does."""
+    for runtime in DROP_INS.keys() & installed_runtimes().keys():
+        name = DROP_INS[runtime]
+        if not (folder / name).is_file():
+            target = folder / Path(name).parent
+            hint = f"sudo mkdir -p {target}; sudo cp {shipped[name]} {target}; sudo systemctl daemon-reload"
+            yield Finding("unit", "warn", f"{runtime} is installed, but not {name}, which it needs", hint)
 
 
 def drift(shipped: str, installed: str) -> list[str]:
