@@ -199,6 +199,8 @@ def _worker(rival: Rival, feed: Path, core: int) -> Iterator[subprocess.Popen[st
         for line in process.stdout:
             if line.strip() == "ready":
                 break
+        else:
+            raise SystemExit(f"{rival.name} didn't start; try: {' '.join(command)}")
         yield process
         assert process.stdin is not None
         process.stdin.close()
