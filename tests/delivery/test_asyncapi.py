@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
+from edge.delivery import pages
 from edge.delivery.asyncapi import document, main, text
 from edge.delivery.messages import encode
+from edge.delivery.schemas import schemas
 from edge.delivery.topics import Topics
 from edge.errors import UsageError
 from tests.delivery.helpers import change, message
@@ -129,3 +131,21 @@ def test_it_is_written_into_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "a.json").read_text() == text()
     with pytest.raises(UsageError):
         main([])
+
+
+def test_the_page_of_fields_has_not_drifted(tmp_path: Path) -> None:
+    """docs/message-fields.md is what ``python -m edge.delivery.pages docs/message-fields.md`` writes."""
+    assert (HERE.parents[1] / "docs" / "message-fields.md").read_text() == pages.text()
+    pages.main([str(tmp_path / "a.md")])
+    assert (tmp_path / "a.md").read_text() == pages.text()
+    with pytest.raises(UsageError):
+        pages.main(["a", "b"])
+
+
+@pytest.mark.parametrize("name", schemas())
+def test_the_page_names_every_field(name: str) -> None:
+    """Of each kind of message."""
+    section = pages.text().partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    assert {
+        field for field in schemas()[name].get("properties", {}) if f"| `{field}` |" not in section
+    } == set()
