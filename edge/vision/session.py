@@ -210,7 +210,8 @@ def _mapped(subject: str, path: Path | None = None) -> Iterator[None]:
         reason = _reason(str(error))
         if path is not None and (not path.is_file() or isinstance(error, about_the_file)):
             raise BundleError("model can't be loaded", subject=str(path), hint=reason) from error
-        raise ProviderError("model failed to run", subject=subject, hint=reason) from error
+        what = "model failed to run" if path is None else "model can't be opened"
+        raise ProviderError(what, subject=subject, hint=reason) from error
 
 
 def _reason(text: str) -> str:
