@@ -178,7 +178,7 @@ def bench(weights: Path, size: str, paths: Sequence[Path], rounds: int, options:
         folder = Path(name)
         calibration, others = splits(paths, folder)
         images = [pixels(path) for path in others]
-        spec, difference = make_forms(weights, size, calibration, others, folder, options)
+        spec, difference = make_forms(weights, size, (calibration, others), folder, options)
         np.save(folder / "image.npy", images[0])
         print(f"  fp32 ONNX against torch and ultralytics: {difference:.1e} at most (1e-3 allowed)")
         print(f"  pictures: {len(paths) - len(others)} for calibration, {len(others)} others")

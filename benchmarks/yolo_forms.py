@@ -26,16 +26,23 @@ FORMS = ("int8", "fp32", "predict", "torch", "theirs", "dynamic")
 
 
 def make_forms(
-    weights: Path, size: str, calibration: Path, others: Sequence[Path], folder: Path, options: Options
+    weights: Path, size: str, pictures: tuple[Path, Sequence[Path]], folder: Path, options: Options
 ) -> tuple[manifest.Detector, float]:
     """Write ``int8.onnx``, ``fp32.onnx``, ``theirs.onnx``, ``dynamic.onnx`` and what runs them.
 
+    Args:
+        weights: the checkpoint.
+        size: of the input.
+        pictures: the folder to calibrate with, and others.
+        folder: to write into.
+        options: for experts.
+
     Returns:
-        the manifest's section, and the largest difference of fp32 from ultralytics.
+        The manifest's section, and the largest difference of fp32 from ultralytics.
     """
     import onnx  # noqa: PLC0415
 
-    images = [_pixels(path) for path in others[:4]]
+    images = [_pixels(path) for path in pictures[1][:4]]
     with tempfile.TemporaryDirectory(prefix="edge-bench-") as scratch:
         draft = build_network(options_of(weights, size=size), Path(scratch), lambda _: None, images).drafts[
             "detector"
@@ -44,7 +51,7 @@ def make_forms(
             raise TypeError("not a detector")
         (folder / "fp32.onnx").write_bytes(draft.graph.read_bytes())
         spec = draft.section
-        samples = [{spec.input.name: batch} for batch in _batches(calibration, spec.input)]
+        samples = [{spec.input.name: batch} for batch in _batches(pictures[0], spec.input)]
         material = Material(onnx.load(draft.graph), samples, draft.traits.left_out)
         scheme, ranges = static_form(material, "x86", options)
         onnx.save(quantised(ranges, scheme, draft.traits.left_out), folder / "int8.onnx")
