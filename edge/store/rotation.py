@@ -72,7 +72,8 @@ def superfluous(backups: Iterable[Backup], *, days: int, weeks: int) -> list[Bac
     """Those that needn't be kept, oldest first.
 
     Kept are the newest of each of the ``days`` last days and of the ``weeks`` last weeks that have any, the
-    newest of all, and the newest of the last earlier version: the way back from an upgrade.
+    two newest of all, for one may turn out to be damaged, and the newest of the last earlier version: the way
+    back from an upgrade.
 
     Args:
         backups: all that there are.
@@ -80,7 +81,7 @@ def superfluous(backups: Iterable[Backup], *, days: int, weeks: int) -> list[Bac
         weeks: how many, at least 0.
     """
     newest_first = sorted(backups, reverse=True)
-    kept = set(newest_first[:1])
+    kept = set(newest_first[:2])
     kept |= _newest_of_each(newest_first, [backup.day for backup in newest_first], days)
     kept |= _newest_of_each(newest_first, [backup.week for backup in newest_first], weeks)
     earlier = [b for b in newest_first if b.version < newest_first[0].version]
