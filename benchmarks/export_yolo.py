@@ -82,7 +82,7 @@ def quality(fp32: Path, int8: Path, spec: manifest.Detector, images: Sequence[Pi
         precision = measure.boxes(_placed(low_want), _placed(have)).precision
         print(f"  threshold {threshold}: recall {_line(strict.recall)}")
         print(f"                 precision {_line(strict.precision)}")
-        print(f"     within {FLIP} of the threshold either way: {recall['all']}, {precision['all']}")
+        print(f"     within {FLIP} of the threshold either way: {recall['all']:.3f}, {precision['all']:.3f}")
 
 
 def _placed(rows: Sequence[Any]) -> list[Any]:
@@ -90,7 +90,7 @@ def _placed(rows: Sequence[Any]) -> list[Any]:
 
 
 def _line(shares: Any) -> str:
-    return ", ".join(f"{name} {share}" for name, share in shares.items())
+    return ", ".join(f"{name} {share:.3f}" for name, share in shares.items())
 
 
 class Runner:
