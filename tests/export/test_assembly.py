@@ -38,6 +38,7 @@ def _request_of(tmp_path: Path) -> Any:
 def _forms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipes, "candidates", toys.candidates(("int8 toy", NEAR)))
     monkeypatch.setattr(sensitivity, "ranking", toys.worst_first)
+    toys.few_scenes(monkeypatch)
 
 
 def _out(folder: Path) -> Path:

@@ -35,6 +35,7 @@ def _toy_exporters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]
     monkeypatch.setattr(running, "find_spec", lambda _: object())
     monkeypatch.setattr(recipes, "candidates", toys.candidates(("int8 toy", NEAR)))
     monkeypatch.setattr(sensitivity, "ranking", toys.worst_first)
+    toys.few_scenes(monkeypatch)
     import export.yolo  # noqa: PLC0415 - it imports torch only when it is called
 
     def network(_: Any, scratch: Path, say: Any, *__: Any) -> Any:

@@ -23,6 +23,11 @@ from tests.vision.toy import LABELS, save_bundle
 CLASSIFIER: tuple[PartName, ...] = ("visual", "text")
 
 
+@pytest.fixture(autouse=True)
+def _few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
+    toys.few_scenes(monkeypatch)
+
+
 def _part(folder: Path, *parts: PartName, **options: Any) -> Path:
     """The folder of some parts, as an export leaves it."""
     folder.mkdir()

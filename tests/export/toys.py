@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 from onnx import numpy_helper
 
 from edge.vision.labels import LabelSet
 from edge.vision.manifest import load_manifest
+from export import evaluation
 from export.gate import Candidate
 from export.network import UNKNOWN_SHA256, Draft, Network, Origin, PartName, Traits
 from export.progress import Progress
@@ -91,6 +93,12 @@ def candidates(*offers: tuple[str, float]) -> Callable[..., Iterator[Candidate]]
             )
 
     return offered
+
+
+def few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many made-up scenes as a toy needs: two visits."""
+    monkeypatch.setattr(evaluation, "CALIBRATION_SCENES", 2)
+    monkeypatch.setattr(evaluation, "HELD_OUT_SCENES", 6)
 
 
 def worst_first(*_: Any, **__: Any) -> list[tuple[str, float]]:
