@@ -60,7 +60,7 @@ BURST = 20
 _REMEMBERED = 256
 _LARGEST_REMEMBERED = 8192
 _LONGEST_TOPIC = 512
-_LONGEST_NAME = 64
+_LONGEST_SHOWN = 200
 _LONGEST_REQUEST = 65_536
 
 
@@ -120,7 +120,9 @@ class Commands:
         try:
             result = self._carry_out(command, message)
         except EdgeError as error:
-            result = Refusal(command=_shown(name), what=error.what, subject=error.subject, hint=error.hint)
+            result = Refusal(
+                command=_shown(name), what=error.what, subject=_shown(error.subject), hint=error.hint
+            )
         if isinstance(result, Asked):
             return result
         answer = self.answer(message, result)
@@ -196,9 +198,9 @@ def parsed(model: type[Model], command: Command, *, hint: str) -> Model:
         raise UsageError(f"not a {command.name} request", subject=_first_fault(error), hint=hint) from error
 
 
-def _shown(name: str) -> str:
-    """A command's name as an answer repeats it: a topic may be 64 KB long."""
-    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+def _shown(text: str) -> str:
+    """What an answer repeats of a request, whose topic and values may be 64 KB long."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _first_fault(error: ValidationError) -> str:

@@ -179,12 +179,15 @@ def test_a_request_is_the_same_only_if_all_of_it_is() -> None:
     assert base.identity() == Command("a", b"b", "c", b"d").identity()
 
 
-def test_a_long_name_is_not_repeated_whole() -> None:
-    """A refusal stays small, whatever the topic was."""
+@pytest.mark.parametrize("name", ["x" * 60_000, "replay"])
+def test_what_is_long_is_not_repeated_whole(name: str) -> None:
+    """A refusal stays small, whatever the topic was and whatever was asked for."""
     commands, _ = _commands()
-    answer = commands.receive("x" * 60_000, _request(b""), 0.0)
+    body = b'{"epoch":"%s","from":1,"to":2}' % (b"e" * 60_000)
+    answer = commands.receive(name, _request(body), 0.0)
+    assert _body(answer)["ok"] is False
     assert isinstance(answer, Outgoing)
-    assert len(answer.payload) < 500
+    assert len(answer.payload) < 1000
 
 
 @given(st.text(max_size=20), st.binary(max_size=200))
