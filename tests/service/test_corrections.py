@@ -251,7 +251,7 @@ def test_version_1_is_brought_up_to_date_with_a_backup(tmp_path: Path) -> None:
     before = desk.database.execute("SELECT media_id, file, taken FROM media ORDER BY 1")
     desk.database.close()
     newer = replace(desk, database=open_database(tmp_path))
-    (backup,) = tmp_path.glob("backup-version-1-*.db")
+    (backup,) = (tmp_path / "backups").glob("*.db")
     assert newer.database.execute("SELECT media_id, file, taken FROM media ORDER BY 1") == before
     relabel(newer.database, A, "Badger", None)
     newer.check()
