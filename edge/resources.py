@@ -30,8 +30,23 @@ def shipped_units() -> dict[str, Path]:
         "edge.service.d/openvino.conf",
         "edge-backup.service",
         "edge-backup.timer",
+        "edge-import@.service",
     )
     return {name: _find(f"systemd/{name}") for name in names}
+
+
+def shipped_system_files() -> dict[str, Path]:
+    """What else belongs to the service: path below ``/etc`` -> file.
+
+    Raises:
+        EdgeError: the installation lacks them.
+    """
+    names = {
+        "sysusers.d/edge.conf": "edge.sysusers.conf",
+        "tmpfiles.d/edge.conf": "edge.tmpfiles.conf",
+        "udev/rules.d/90-edge-import.rules": "90-edge-import.rules",
+    }
+    return {target: _find(f"systemd/{name}") for target, name in names.items()}
 
 
 def _find(name: str) -> Path:

@@ -265,6 +265,26 @@ def _default_device() -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname()) or "edge"
 
 
+class HealthSettings(_Section):
+    """Where the daemon's health is left as files, besides ``health.json`` in the state folder and MQTT.
+
+    Attributes:
+        json_file: the health message, for programs of other users.
+        prometheus_file: the same as figures, for node_exporter's textfile collector; must end in ``.prom``.
+    """
+
+    json_file: Path | None = None
+    prometheus_file: Path | None = None
+
+    @field_validator("prometheus_file")
+    @classmethod
+    def _collected(cls, path: Path | None) -> Path | None:
+        """Files of other names are passed over by the collector, without a word."""
+        if path is not None and path.suffix != ".prom":
+            raise ValueError("its name must end in .prom, or node_exporter passes it over")
+        return path
+
+
 class Settings(_Section):
     """All of it.
 
@@ -282,6 +302,7 @@ class Settings(_Section):
     registration: RegistrationSettings = RegistrationSettings()
     mqtt: MqttSettings = MqttSettings()
     store: StoreSettings = StoreSettings()
+    health: HealthSettings = HealthSettings()
 
     @field_validator("state")
     @classmethod

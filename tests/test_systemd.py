@@ -115,6 +115,39 @@ def test_exposure_of_the_backup_is_lower_still(analyze: str) -> None:
     assert float(found[1]) <= 0.9
 
 
+def test_exposure_of_the_import(analyze: str) -> None:
+    """What reads a card of unknown origin has no network, no rights, and one place to write."""
+    command = [analyze, "security", "--offline=true", "--no-pager", "--threshold=20"]
+    done = subprocess.run(
+        [*command, str(SYSTEMD / "edge-import@.service")], capture_output=True, text=True, check=False
+    )
+    found = EXPOSURE.search(done.stdout)
+    assert found is not None, done.stdout + done.stderr
+    assert float(found[1]) <= 1.2
+
+
+def test_only_mounting_is_done_as_root() -> None:
+    """The card is mounted read-only before and unmounted after; whoever reads it is the daemon's user."""
+    unit = _unit(SYSTEMD / "edge-import@.service")
+    assert unit["ExecStart"] == ["/opt/edge/bin/edge import --only-cards /run/edge-card/%i"]
+    assert unit["ExecStartPre"][1] == "+/bin/mount -o ro,nosuid,nodev,noexec /dev/%I /run/edge-card/%i"
+    assert all(line.lstrip("-")[0] == "+" for key in ("ExecStartPre", "ExecStopPost") for line in unit[key])
+    daemon = _unit(SYSTEMD / "edge.service")
+    shared = ("User", "Group", "StateDirectory", "SystemCallFilter", "CapabilityBoundingSet", "ProtectSystem")
+    assert {key: unit[key] for key in shared} == {key: daemon[key] for key in shared}
+
+
+def test_rule_for_cards_starts_the_unit_for_file_systems_of_cameras() -> None:
+    """Each line is one match or action list that udev knows, and every jump has its label."""
+    text = (SYSTEMD / "90-edge-import.rules").read_text("utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    pairs = [re.findall(r'([A-Z]+(?:\{\w+\})?)(==|!=|\+=|=)"([^"]*)"(?:, |$)', line) for line in lines]
+    assert [", ".join(f'{k}{op}"{v}"' for k, op, v in line) for line in pairs] == lines
+    assert {v for line in pairs for k, _, v in line if k == "GOTO"} == {"edge_import_end"}
+    assert lines[-1] == 'LABEL="edge_import_end"'
+    assert ("ENV{SYSTEMD_WANTS}", "+=", "edge-import@%k.service") in pairs[-2]
+
+
 def test_backup_and_daemon_are_the_same_user_with_the_same_state() -> None:
     """What one makes the other can read, and a backup is only made where one is due."""
     daemon, backup = _unit(SYSTEMD / "edge.service"), _unit(SYSTEMD / "edge-backup.service")
@@ -188,6 +221,7 @@ def test_units_come_with_the_package() -> None:
             "edge.service.d/openvino.conf",
             "edge-backup.service",
             "edge-backup.timer",
+            "edge-import@.service",
         )
     }
 

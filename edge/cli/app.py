@@ -17,6 +17,7 @@ from edge.cli import (
     correct,
     demo,
     doctor,
+    imports,
     keep,
     look,
     models,
@@ -24,6 +25,7 @@ from edge.cli import (
     register,
     run,
     search,
+    services,
     subscribe,
 )
 from edge.cli.common import err
@@ -57,6 +59,7 @@ def _root(
 
 app.command("demo")(demo.demo_command)
 app.command("run")(run.run_command)
+app.command("import")(imports.import_command)
 app.command("status")(look.status_command)
 app.add_typer(look.registrations_app, name="registrations")
 app.command("register")(register.register_command)
@@ -69,6 +72,7 @@ app.command("backup")(keep.backup_command)
 app.command("restore")(keep.restore_command)
 app.command("retention")(keep.retention_command)
 app.command("doctor")(doctor.doctor_command)
+app.add_typer(services.app, name="service")
 app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
 app.add_typer(search.app, name="search")

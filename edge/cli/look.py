@@ -21,6 +21,7 @@ from edge.cli.common import (
     SinceOption,
     StateOption,
     UntilOption,
+    configuration,
     local,
     moment,
     out,
@@ -33,7 +34,8 @@ from edge.cli.show import show_command
 from edge.delivery.messages import RegistrationMessage, timestamp
 from edge.errors import UsageError
 from edge.service.emit import message_of
-from edge.service.report import status_of
+from edge.service.metrics import exposition
+from edge.service.report import is_running, last_message, status_of
 from edge.store.queries import FileReport, Filter, files, registrations, scientific_names
 from edge.vision.providers import short_name
 
@@ -122,7 +124,13 @@ def media_command(
 
 
 def status_command(
-    *, config: ConfigOption = None, state: StateOption = None, as_json: JsonOption = False
+    *,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    as_json: JsonOption = False,
+    as_prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="The daemon's last word as figures for Prometheus.")
+    ] = False,
 ) -> None:
     """Show how the daemon is: running or not, files, registrations, messages waiting, models.
 
@@ -130,7 +138,15 @@ def status_command(
         edge status --state /var/lib/edge
 
         edge status --json
+
+        edge status --prometheus
     """
+    if as_json and as_prometheus:
+        raise UsageError("--json and --prometheus exclude each other")
+    if as_prometheus:
+        folder = configuration(config, state=state).settings.state
+        sys.stdout.write(exposition(last_message(folder), running=is_running(folder)))
+        return
     with reading(config, state) as (found, database):
         status = status_of(found.settings, database)
     if as_json:

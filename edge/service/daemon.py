@@ -25,6 +25,7 @@ from edge.service.known import Known
 from edge.service.looker import Looker
 from edge.service.pending import PendingTimes
 from edge.service.pipeline import Pipeline
+from edge.service.postings import Postings
 from edge.service.probe import survives
 from edge.service.recorder import Recorded, Recorder
 from edge.service.report import HEALTH_FILE
@@ -116,6 +117,7 @@ class Daemon:
             threading.Event() for _ in range(4)
         )
         self._space = Space(settings, ballast)
+        self._postings = Postings(settings.health)
         voice = Voice(
             settings.device,
             self._outbox.epoch,
@@ -205,8 +207,10 @@ class Daemon:
 
     def write_health(self) -> None:
         """Leave the health message as a file for ``edge status``; on a full disk the last one stays."""
+        health = self.health.make()
         with suppress(DiskFullError):
-            write_durably(self.settings.state / HEALTH_FILE, encode(self.health.make()))
+            write_durably(self.settings.state / HEALTH_FILE, encode(health))
+        self._postings.write(health)
 
     def health_changed(self) -> None:
         """What health tells of has changed: it is sent now."""
@@ -361,6 +365,6 @@ class Daemon:
             duplicates=tallies.count("duplicate"),
             set_aside=tallies.count("set_aside") + tallies.count("quarantined"),
             disk_full=self._space.full,
-            keeping=(*self._keeper.problems(), *self._space.problems()),
+            keeping=(*self._keeper.problems(), *self._space.problems(), *self._postings.problems()),
             vision=self.vision.info(),
         )

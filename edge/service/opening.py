@@ -48,7 +48,7 @@ def opened(state: Path) -> Opened:
         StoreError: it can't be opened.
     """
     suspect = state / SUSPECT
-    with _patience():
+    with patience():
         replaced = _replaced_unopened(state)
         try:
             database = open_database(state, thorough=suspect.exists())
@@ -127,8 +127,8 @@ def _told(replaced: Replaced) -> Problem:
 
 
 @contextmanager
-def _patience() -> Iterator[None]:
-    """Tell systemd now and then that a long check goes on."""
+def patience() -> Iterator[None]:
+    """Tell systemd now and then that something long goes on, but not for ever: what hangs is ended."""
     done = threading.Event()
 
     def tell() -> None:

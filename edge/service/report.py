@@ -8,6 +8,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from edge.delivery.messages import Health
 from edge.service.health import disk_health, registration_health
 from edge.settings import Settings
 from edge.store.database import Database
@@ -55,6 +58,14 @@ def is_running(state: Path) -> bool:
     finally:
         os.close(lock)
     return False
+
+
+def last_message(state: Path) -> Health | None:
+    """The daemon's last word as a message; None if it never said one, or in another version's form."""
+    try:
+        return Health.model_validate_json((state / HEALTH_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def last_health(state: Path) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from edge.service.daemon import Daemon, Progress
 from edge.service.engines import prepare
 from edge.service.memory import tame_malloc
 from edge.service.notify import notify, watchdog_interval
-from edge.service.opening import opened, remembering_damage, until_space
+from edge.service.opening import opened, patience, remembering_damage, until_space
 from edge.settings import Settings
 from edge.store.ballast import Ballast
 from edge.store.database import Database
@@ -119,7 +119,8 @@ class _Start:
         refused = prepare(bundle, settings.vision, cache, self.runtime.available(), self.stop)
         if self.stop.is_set():
             return None
-        vision = Vision.open(bundle, labels, settings.vision, cache, runtime=self.runtime, banned=refused)
+        with patience():  # the self-test, and the prompts of a label set that is new
+            vision = Vision.open(bundle, labels, settings.vision, cache, runtime=self.runtime, banned=refused)
         if self.stop.is_set():
             return None
         daemon = Daemon(

@@ -11,6 +11,7 @@ from typing import Final
 from edge.errors import StoreCorruptError
 from edge.resources import shipped_units
 from edge.service.checks.finding import Finding
+from edge.service.install.render import like
 from edge.service.report import is_running, last_health
 from edge.settings import Settings
 from edge.store.database import DATABASE, open_readonly
@@ -81,9 +82,10 @@ def check_unit(_settings: Settings, folders: tuple[Path, ...] = UNIT_FOLDERS) ->
         installed = folder / name
         if not installed.is_file():
             continue
-        keys = drift(source.read_text("utf-8"), installed.read_text("utf-8"))
+        text = installed.read_text("utf-8")
+        keys = drift(like(source.read_text("utf-8"), text), text)
         if keys:
-            hint = f"take the new one: sudo cp {source} {installed}; keep changes with: systemctl edit edge"
+            hint = "take the new one: sudo edge service install; keep changes with: systemctl edit edge"
             yield Finding("unit", "warn", f"{installed} differs in {', '.join(keys)}", hint)
         else:
             yield Finding("unit", "ok", f"{installed} is this version's")
@@ -94,8 +96,7 @@ def _lacking(folder: Path, shipped: Mapping[str, Path]) -> Iterator[Finding]:
     for runtime in DROP_INS.keys() & installed_runtimes().keys():
         name = DROP_INS[runtime]
         if not (folder / name).is_file():
-            target = folder / Path(name).parent
-            hint = f"sudo mkdir -p {target}; sudo cp {shipped[name]} {target}; sudo systemctl daemon-reload"
+            hint = f"sudo edge service install; or copy {shipped[name]} to {folder / name}"
             yield Finding("unit", "warn", f"{runtime} is installed, but not {name}, which it needs", hint)
 
 
