@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.errors import DiskFullError
+from edge.errors import DiskFullError, StoreBusyError
 from edge.service.space import Space
 from edge.settings import Settings, StoreSettings
 
@@ -57,6 +57,23 @@ def test_other_faults_are_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         space.insist(write, threading.Event(), lambda: None)
     assert not space.full
+
+
+def test_busy_database_is_waited_out_and_told(tmp_path: Path) -> None:
+    """Another program that holds the lock for long costs time, and no image; health says so meanwhile."""
+    space, told = _space(tmp_path), list[str]()
+    answers: Iterator[bool] = iter((False, False, True))
+
+    def write() -> str:
+        if not next(answers):
+            raise StoreBusyError("database is busy")
+        return "written"
+
+    def beat() -> None:
+        told.extend(problem.code for problem in space.problems())
+
+    assert space.insist(write, threading.Event(), beat) == "written"
+    assert (told, space.busy, space.full) == (["database_busy"] * 2, False, False)
 
 
 def test_intake_waits_below_the_low_water_mark(tmp_path: Path) -> None:
