@@ -59,7 +59,7 @@ bench: $(VENV)/.dev tools  ## paired measurements, each printing a ratio
 	$(BIN)/python -m benchmarks
 
 faults: $(VENV)/.dev tools  ## the long ones: kills, full queues, frozen brokers
-	$(BIN)/python -m pytest -m faults --timeout 1800
+	$(BIN)/python -m pytest -m 'faults or fault' --fault-table --timeout 1800
 
 SOAK ?= --minutes 60 --rate 2
 soak: $(VENV)/.dev tools  ## an hour of cameras, with a broker that crashes every few minutes: memory, latency, nothing lost

@@ -35,6 +35,7 @@ pytestmark = needs_mosquitto
 BASE = f"edge/v1/{DEVICE}"
 
 
+@pytest.mark.fault(9, "1,000 messages over 1 connection")
 def test_flow_control_of_the_broker_is_kept() -> None:
     """With a Receive Maximum of 5 and 1,000 messages waiting there is one connection and no complaint."""
     outbox = filled(1000)
@@ -46,6 +47,7 @@ def test_flow_control_of_the_broker_is_kept() -> None:
             assert broker.log().count(f"edge-{DEVICE}") == 1
 
 
+@pytest.mark.fault(7, "noticed within two keepalives, 0 of 120 lost")
 def test_a_frozen_broker_is_noticed_and_nothing_is_lost() -> None:
     """A broker that hangs is noticed within two keepalives; when it's back everything is sent."""
     outbox = filled(20)
@@ -76,6 +78,7 @@ def test_an_idle_connection_to_a_frozen_broker_is_noticed_too() -> None:
         assert eventually(lambda: publisher.state().reason == "keepalive", timeout=5)
 
 
+@pytest.mark.fault(8, "2 connections, 0 of 200 lost")
 def test_an_exception_in_a_callback_costs_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a callback raises, the client is rebuilt and everything is sent."""
     outbox = filled(200)
@@ -240,6 +243,7 @@ class _Endless(MemoryOutbox):
         return FakeCounts(self.number - self.acked, 0, self.acked)
 
 
+@pytest.mark.fault(3, "100,000 waiting: peak < 3 MB traced")
 @pytest.mark.parametrize(
     "number", [pytest.param(5_000, id="5k"), pytest.param(100_000, id="100k", marks=pytest.mark.faults)]
 )
@@ -276,6 +280,7 @@ def _acked(outbox: SqliteOutbox) -> int:
     return outbox.counts().acked
 
 
+@pytest.mark.fault(3, "0 of 100,000 lost")
 @pytest.mark.parametrize(
     "number", [pytest.param(5_000, id="5k"), pytest.param(100_000, id="100k", marks=pytest.mark.faults)]
 )
@@ -305,6 +310,7 @@ def test_a_killed_publisher_and_broker_lose_nothing(number: int, tmp_path: Path)
     outbox.close()
 
 
+@pytest.mark.fault(4, "0 of 1,500 lost after the replay")
 def test_a_broker_that_forgets_is_made_good_by_a_replay() -> None:
     """Messages that the broker acknowledged and lost with its memory reach a subscriber that was away."""
     outbox = filled(1500, deployments=3)

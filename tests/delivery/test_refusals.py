@@ -30,6 +30,7 @@ def _allow(broker: LocalBroker) -> None:
     os.kill(broker.pid, signal.SIGHUP)
 
 
+@pytest.mark.fault(5, "50 rows stay, health says not_authorized")
 def test_denied_messages_stay_in_line_until_they_are_allowed() -> None:
     """Where nothing may be written, all rows stay in line, the state says so, and then they flow."""
     outbox = filled(50)
@@ -85,6 +86,7 @@ def test_a_denied_deployment_does_not_block_the_others() -> None:
     assert seqs == sorted(seqs)
 
 
+@pytest.mark.fault(6, "1 set aside, 59 delivered")
 @pytest.mark.parametrize("limit", ["message_size_limit 1000", "max_packet_size 1500"])
 def test_a_message_over_the_limit_is_set_aside_and_the_rest_flows(limit: str) -> None:
     """Whether the broker names its limit or just breaks the connection: only the large one is set aside."""

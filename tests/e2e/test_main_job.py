@@ -98,6 +98,7 @@ def test_second_copy_of_everything_changes_nothing(undisturbed: Site, tmp_path: 
     assert sorted(copies) == ["duplicate"] * (FILES - 1) + ["incomplete"]
 
 
+@pytest.mark.fault(14)
 def test_broken_files_are_set_aside_with_a_reason_and_never_labelled(tmp_path: Path) -> None:
     """A cut, a zero-tailed, an empty file and a PNG named .JPG get reasons, and no observation."""
     site = _site(tmp_path)
@@ -165,6 +166,7 @@ def test_broker_away_during_the_run_costs_nothing(
     assert facts(site.registrations()) == facts(undisturbed.registrations())
 
 
+@pytest.mark.fault(2)
 def test_kills_at_random_moments_change_nothing(
     tmp_path: Path, broker: LocalBroker, undisturbed: Site
 ) -> None:
@@ -195,6 +197,7 @@ def test_second_daemon_on_one_state_folder_exits_at_once_and_says_why(tmp_path: 
     assert "another edge daemon uses this state folder" in site.log()
 
 
+@pytest.mark.fault(20, "quarantined after 3 attempts, 18 others processed")
 def test_image_that_kills_the_process_is_quarantined_after_three_attempts(tmp_path: Path) -> None:
     """What ends the process each time can't make a crash loop; the other images are processed."""
     site = _site(tmp_path)

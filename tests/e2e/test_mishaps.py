@@ -152,6 +152,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.fault(16)
 def test_full_disk_is_waited_out(tmp_path: Path, small_disk: Path) -> None:
     """While there is no space the daemon lives and waits; once there is some, every image is processed."""
     site = Site(tmp_path, settings={"mqtt": {"health_interval": 1.0}}).prepare()

@@ -92,6 +92,7 @@ SPOILED: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
+@pytest.mark.fault(19, "restored, new epoch, 0 doubled")
 @pytest.mark.parametrize("what", SPOILED)
 def test_subscriber_has_the_right_table_after_damage(
     tmp_path: Path, broker: LocalBroker, undisturbed: Site, what: str
