@@ -98,14 +98,14 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise ConfigError(
             "configuration can't be read", subject=str(path), hint="`edge config init FILE` writes a new one"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number too long, nested too deeply
         raise ConfigError("configuration is not TOML", subject=str(path), hint=str(error)) from error
 
 
 def _from_environment() -> dict[str, Any]:
     try:
         return dict(EnvSettingsSource(_FromOutside)())
-    except SettingsError as error:
+    except (SettingsError, RecursionError) as error:
         raise ConfigError(
             "environment variable can't be understood", subject="EDGE_…", hint=str(error)
         ) from error
@@ -124,7 +124,7 @@ def _from_credentials() -> dict[str, Any]:
         )
         found: dict[str, Any] = dict(source())
         return _without_empty(found)
-    except SettingsError as error:
+    except (SettingsError, RecursionError) as error:
         raise ConfigError("credential can't be read", subject=folder, hint=str(error)) from error
 
 

@@ -36,7 +36,7 @@ Positive = Annotated[float, Field(gt=0)]
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # the last: a name too long for a file
         raise ValueError(
             f"no time zone called {name!r}; use a name such as Asia/Vladivostok or UTC"
         ) from error

@@ -62,6 +62,8 @@ _LARGEST_REMEMBERED = 8192
 _LONGEST_TOPIC = 512
 _LONGEST_SHOWN = 200
 _LONGEST_REQUEST = 65_536
+_LARGEST_NUMBER = 2**62
+"""Of messages: far beyond what a device can ever send, and within what a database can look for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Commands:
     Args:
         outbox: whose epoch and numbers a replay is checked against.
         handlers: by name; ``replay`` is built in.
-        base: topics of this device begin with this; no answer goes to a command topic.
+        base: topics of this device begin with this; an answer goes to none of them but ``reply/...``.
         throttle: how many are carried out; ``RATE`` a second and ``BURST`` at once if not given.
     """
 
@@ -158,6 +160,8 @@ class Commands:
                 hint=f"the epoch is {self._outbox.epoch} now; see the cursor",
             )
         wanted = request.last - request.first + 1
+        if request.last > _LARGEST_NUMBER:
+            raise UsageError("there is no such number", subject=str(request.last))
         if not 1 <= wanted <= REPLAY_LIMIT:
             raise UsageError(
                 "a replay of this size is not possible",
@@ -175,7 +179,9 @@ class Commands:
 
     def _may_answer_on(self, topic: str) -> bool:
         sound = len(topic) <= _LONGEST_TOPIC and not set(topic) & set("+#\0") and not topic.startswith("$")
-        return sound and not topic.startswith(f"{self._base}/command/")
+        # Who may only ask must not be able to speak for the device, with its rights, on its own topics.
+        ours = topic.startswith(f"{self._base}/") and not topic.startswith(f"{self._base}/reply/")
+        return sound and not ours
 
 
 Model = TypeVar("Model", bound=BaseModel)

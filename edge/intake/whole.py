@@ -15,6 +15,11 @@ from edge.settings import IntakeSettings
 
 # A tail of this many zeros was never written; fewer may be padding, or a cut that ends on a zero.
 ZERO_TAIL = 16
+# A colour image in progressive form takes some 10 scans, a hand-made one some 100. The format allows 2,646,
+# each of which goes over the whole image again: 140 KB could keep a decoder busy for most of a minute.
+MOST_SCANS = 200
+# Metadata in 64 KB pieces, restarts left out: thousands are more than any camera or editor writes.
+MOST_SEGMENTS = 10_000
 _MAGIC = jpeg.SOI + b"\xff"
 _FRAME_HEADER = 6
 
@@ -46,13 +51,13 @@ def check(data: bytes, max_pixels: int, *, subject: str = "") -> Frame:
 
     Raises:
         NotWholeError: there is no end of image.
-        NotAnImageError: it isn't JPEG, is damaged, or too large.
+        NotAnImageError: it isn't JPEG, is damaged, too large, or made to keep a decoder busy.
     """
     if not data.startswith(_MAGIC):
         raise _no_jpeg(data, subject)
     frame: Frame | None = None
-    scanned = False
-    for segment in jpeg.segments(data):
+    scans = 0
+    for number, segment in enumerate(jpeg.segments(data)):
         if segment.end > len(data) or segment.start > len(data):
             break
         if segment.end < segment.start:
@@ -61,9 +66,11 @@ def check(data: bytes, max_pixels: int, *, subject: str = "") -> Frame:
         if segment.is_frame and frame is None:
             frame = _frame(data, segment, subject)
             _check_size(frame, max_pixels, subject)
-        scanned = scanned or segment.marker == jpeg.SOS
+        scans += segment.marker == jpeg.SOS
+        if scans > MOST_SCANS or number >= MOST_SEGMENTS:
+            raise NotAnImageError(_too_many(scans), subject=subject)
         if segment.marker == jpeg.EOI:
-            return _complete(frame, scanned=scanned, subject=subject)
+            return _complete(frame, scanned=scans > 0, subject=subject)
     raise _cut(data, subject)
 
 
@@ -137,6 +144,12 @@ def _check_size(frame: Frame, max_pixels: int, subject: str) -> None:
         raise NotAnImageError(
             what, subject=subject, hint="raise intake.max_pixels if such images are expected"
         )
+
+
+def _too_many(scans: int) -> str:
+    if scans > MOST_SCANS:
+        return f"the image is drawn in too many turns: more than {MOST_SCANS} scans"
+    return f"the file falls into too many parts: more than {MOST_SEGMENTS} segments"
 
 
 def _complete(frame: Frame | None, *, scanned: bool, subject: str) -> Frame:

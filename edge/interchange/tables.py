@@ -129,7 +129,8 @@ def table_of(file: TextIO, name: str, need: Sequence[str]) -> Iterator[tuple[int
     if missing := [column for column in need if column not in header]:
         raise InterchangeError(f"no column {missing[0]!r}", subject=name)
     for line, cells in rows:
-        yield line, {column: cell.strip() for column, cell in zip(header, cells, strict=False)}
+        row = dict.fromkeys(header, "")  # what a short row lacks is blank
+        yield line, row | {column: cell.strip() for column, cell in zip(header, cells, strict=False)}
 
 
 def _table(file: TextIO, name: str) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:

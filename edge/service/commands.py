@@ -65,7 +65,8 @@ class Office:
         """
         request = parsed(RegistrationRequest, command, hint='send {"registration_id": "..."}')
         found = self._living(request.registration_id)
-        members = member_page(self.database, found, request.offset, request.limit)
+        offset = min(request.offset, found.media_count)  # what is asked for may be any number
+        members = member_page(self.database, found, offset, request.limit)
         media = _fitting([media_entry(line_of(m), m.offset_minutes) for m in members])
         end = request.offset + len(media)
         return RegistrationReply(

@@ -122,6 +122,9 @@ class Database:
             return self._connection.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise mapped(error, self.path) from error
+        except OverflowError as error:
+            hint = "its integers have 64 bits"
+            raise StoreError("number too large for SQLite", subject=str(self.path), hint=hint) from error
 
     def _rollback(self) -> None:
         if self._connection.in_transaction:

@@ -126,7 +126,7 @@ def load_label_set(name: str | Path, extra: Sequence[Path] = ()) -> LabelSet:
         raise ConfigError("label set can't be read", subject=str(path), hint=error.strerror or "") from error
     except ValidationError as error:
         raise ConfigError("label set is not valid", subject=str(path), hint=_first(error)) from error
-    except ValueError as error:  # not UTF-8, not TOML, not JSON, or not of the form
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, not JSON, not of the form, too deep
         raise ConfigError("label set can't be understood", subject=str(path), hint=str(error)) from error
 
 

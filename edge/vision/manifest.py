@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from edge.errors import BundleError
 
@@ -223,7 +223,9 @@ def load_parts(folder: Path) -> Parts:
         raise BundleError(
             "no model bundle here", subject=str(folder), hint="see `edge models list` for those that are"
         ) from error
-    except (tomllib.TOMLDecodeError, ValidationError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise BundleError("manifest can't be read", subject=str(path), hint=error.strerror or "") from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, not of the form, nested too deeply
         raise BundleError("manifest can't be understood", subject=str(path), hint=str(error)) from error
 
 

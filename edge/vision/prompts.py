@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from edge.errors import VisionError
 from edge.vision.labels import LabelSet
+from edge.vision.npz import read_npz
 from edge.vision.text import Vectors, unit
 
 Embed = Callable[[Sequence[str]], Vectors]
@@ -63,13 +63,14 @@ def cached_label_vectors(labels: LabelSet, bundle_sha256: str, cache: Path, embe
 def _read(path: Path, key: str) -> Vectors | None:
     # A cache that can't be read is one that isn't there.
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
-            if str(content["key"]) != key:
-                return None
-            vectors: Vectors = content["vectors"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        content = read_npz(path)
+    except (OSError, ValueError):
         return None
-    return vectors if vectors.ndim == 2 and np.isfinite(vectors).all() else None  # noqa: PLR2004  (n, d)
+    if str(content.get("key")) != key or "vectors" not in content:
+        return None
+    vectors = content["vectors"]
+    sound = vectors.dtype == np.float32 and vectors.ndim == 2 and np.isfinite(vectors).all()  # noqa: PLR2004  (n, d)
+    return vectors if sound else None
 
 
 def _write(path: Path, key: str, vectors: Vectors) -> None:

@@ -9,7 +9,6 @@ people, and the next one is tried.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy.typing as npt
 
 from edge.errors import BundleError, ProviderError
 from edge.vision.manifest import Manifest, ModelFile, Parts, Stored, Target, bundle_sha256, verify_file
+from edge.vision.npz import read_npz
 from edge.vision.providers import CPU, cache_of, chain, target_of, unsuited
 from edge.vision.session import ONNX_RUNTIME, Model, Runtime, UnusableError, require
 from edge.vision.visual import BATCH
@@ -100,9 +100,9 @@ def load_golden(bundle: Path, manifest: Parts, parts: Sequence[Part]) -> dict[Pa
     path = bundle / manifest.golden.file
     verify_file(path, manifest.golden.sha256)
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
-            return {part: _golden(content, part) for part in parts}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        content = read_npz(path)
+        return {part: _golden(content, part) for part in parts}
+    except (OSError, ValueError) as error:
         raise BundleError("golden samples can't be used", subject=str(path), hint=str(error)) from error
 
 
@@ -114,7 +114,10 @@ def _golden(content: Mapping[str, Array], part: Part) -> Golden:
             raise ValueError(f"{prefix}* is missing or has fewer than two samples")
         return arrays
 
-    return Golden(named("input"), named("output"))
+    golden = Golden(named("input"), named("output"))
+    if not any((array[0] != array[1]).any() for array in golden.outputs.values()):
+        raise ValueError(f"the samples of {part} have the same outputs, so they can't tell anything apart")
+    return golden
 
 
 def check(model: Model, golden: Golden, minimum: float, batch: int = 0) -> float:

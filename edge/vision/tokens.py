@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from edge.errors import BundleError
 from edge.vision import clean
 from edge.vision.manifest import Text
 
@@ -30,7 +32,9 @@ class Tokens:
     def __init__(self, path: Path, spec: Text, length: int | None = None) -> None:
         self._spec = spec
         self._clean = _CLEAN[spec.clean]
-        self._tokenizer = Tokenizer.from_file(str(path))
+        self._path = path
+        with _mapped(path):
+            self._tokenizer = Tokenizer.from_file(str(path))
         padding = self._tokenizer.padding or {}
         keep = {key: padding[key] for key in _PADDING if key in padding}
         self._tokenizer.enable_truncation(max_length=length or spec.max_tokens)
@@ -40,13 +44,24 @@ class Tokens:
         """Texts to the graph's inputs by name: int64, texts x length.
 
         Raises:
-            BundleError: a library that the bundle's texts need isn't installed.
+            BundleError: a library that the bundle's texts need isn't installed, or the tokenizer's file is
+                at odds with itself.
         """
-        encoded = self._tokenizer.encode_batch([self._clean(text) for text in texts])
+        cleaned = [self._clean(text) for text in texts]
+        with _mapped(self._path):
+            encoded = self._tokenizer.encode_batch(cleaned)
         inputs = {self._spec.ids: np.array([each.ids for each in encoded], np.int64)}
         if self._spec.mask is not None:
             inputs[self._spec.mask] = np.array([each.attention_mask for each in encoded], np.int64)
         return inputs
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # tokenizers raises this very class, whatever is wrong
+        raise BundleError("tokenizer can't be used", subject=str(path), hint=str(error)) from error
 
 
 def fixed_length(shape: Sequence[object]) -> int | None:
