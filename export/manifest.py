@@ -47,6 +47,7 @@ def bundle_folder(out: Path) -> Iterator[Path]:
             full.
     """
     check_out(out)
+    out = out.resolve()  # a link stays and what it leads to is replaced; ".." never passes through what moves
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
@@ -90,14 +91,14 @@ def _put(building: Path, out: Path) -> None:
             os.replace(out, old)  # noqa: PTH105 - Path.replace is the same call
         building.rename(out)
     except OSError as error:
-        if old.exists() and not out.exists():
-            old.rename(out)
         raise ExportError(
             "finished bundle can't be put in place", subject=str(out), hint=str(error)
         ) from error
     finally:
-        if out.exists():  # else the old one is all there is
+        if out.exists():
             shutil.rmtree(old, ignore_errors=True)
+        elif old.exists():  # whatever came between, a signal too: the old one is all there is
+            old.rename(out)
 
 
 def write_manifest(folder: Path, manifest: Parts) -> None:

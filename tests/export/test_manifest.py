@@ -108,6 +108,46 @@ def test_whatever_stops_a_build_leaves_the_old_bundle(tmp_path: Path, stop: type
     assert [path.name for path in tmp_path.iterdir()] == ["starter"]
 
 
+def test_a_bundle_is_replaced_by_whatever_name_it_is_called(tmp_path: Path) -> None:
+    """A path that leads through the bundle itself, or a link to it: the new one is in, the link stays."""
+    disk = tmp_path / "disk"
+    (disk / "starter").mkdir(parents=True)
+    write_manifest(disk / "starter", _filled(disk / "starter"))
+    link = tmp_path / "link"
+    link.symlink_to(disk / "starter")
+    for round_, out in enumerate((disk / "starter" / ".." / "starter", link)):
+        with bundle_folder(out) as folder:
+            write_manifest(folder, _filled(folder))
+            (folder / "round").write_text(str(round_), "utf-8")
+        assert (disk / "starter" / "round").read_text("utf-8") == str(round_)
+    assert link.is_symlink()
+    assert [path.name for path in disk.iterdir()] == ["starter"]
+
+
+def test_ctrl_c_while_folders_change_places_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the moment when the old bundle goes and the one when the new one comes."""
+    out = tmp_path / "starter"
+    with bundle_folder(out) as folder:
+        write_manifest(folder, _filled(folder))
+
+    with pytest.raises(KeyboardInterrupt), bundle_folder(out) as folder:
+        write_manifest(folder, _filled(folder))
+        (folder / "new").write_bytes(b"")
+        original = Path.rename
+
+        def once(path: Path, target: Path) -> Path:
+            if path == folder:
+                raise KeyboardInterrupt
+            return original(path, target)
+
+        monkeypatch.setattr(Path, "rename", once)
+    assert (out / MANIFEST).is_file()
+    assert not (out / "new").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["starter"]
+
+
 def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
     """--out on a folder with other files in it is refused before any work."""
     (tmp_path / "precious").write_bytes(b"")
