@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from edge.errors import UsageError
+from edge.errors import ExportError, UsageError
 from edge.vision.bundles import find_bundle
 from edge.vision.labels import load_label_set
 from edge.vision.manifest import Target
@@ -169,9 +169,12 @@ def request_of(common: Common) -> Request:
         UsageError: options that can't be together.
     """
     load_label_set(common.labels)
+    precision = cast("Precision", common.precision.value)
+    targets = tuple(cast("Target", target.value) for target in common.target or ())
+    _require_forms(precision, targets)
     return Request(
-        precision=cast("Precision", common.precision.value),
-        targets=tuple(cast("Target", target.value) for target in common.target or ()),
+        precision=precision,
+        targets=targets,
         calibration=common.calibration,
         evaluation=common.evaluation,
         labels=common.labels,
@@ -179,6 +182,18 @@ def request_of(common: Common) -> Request:
         floors=load_floors(common.floors),
         options=_options(common),
     )
+
+
+def _require_forms(precision: Precision, targets: Sequence[Target]) -> None:
+    """Whether a precision exists for all targets, whatever the network: said now, not in a minute."""
+    from export.recipes import routes  # noqa: PLC0415 - heavy
+
+    for target in targets:
+        try:
+            routes("", target, precision)
+        except ExportError as error:
+            wanted = f"--precision {precision} --target {target}"
+            raise UsageError(error.what, subject=wanted, hint=error.hint) from error
 
 
 def _options(common: Common) -> Options:

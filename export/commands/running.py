@@ -63,16 +63,18 @@ def interruptible() -> Iterator[None]:
     """Ctrl-C and signals to end leave through every ``finally``, so that nothing half-made stays.
 
     Once one came, others are ignored until the process ends: cleaning up is short. The exit code is 128 and
-    the signal's number.
+    the signal's number. With nohup the terminal's end stays ignored: an export may take all night.
     """
     before = {number: signal.getsignal(number) for number in _STOPPING}
+    if before[signal.SIGHUP] is signal.SIG_IGN:
+        del before[signal.SIGHUP]
 
     def stop(number: int, _: FrameType | None) -> None:
         for each in _STOPPING:
             signal.signal(each, signal.SIG_IGN)
         raise _Stopped(number)
 
-    for number in _STOPPING:
+    for number in before:
         signal.signal(number, stop)
     try:
         yield

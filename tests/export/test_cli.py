@@ -80,6 +80,8 @@ def test_help_needs_no_heavy_library() -> None:
         (["--with", "no-such-bundle"], BundleError, "no-such-bundle"),
         (["--weight-bits", "4"], UsageError, "7 or 8"),
         (["--whole-graph", "--leave-out", "a"], UsageError, "--whole-graph"),
+        (["--target", "x86", "--target", "cuda", "--precision", "int8-static"], UsageError, "for cuda"),
+        (["--target", "tensorrt", "--precision", "int8-dynamic"], UsageError, "for tensorrt"),
     ],
 )
 def test_options_are_checked_before_anything_heavy(
@@ -294,6 +296,26 @@ def test_a_signal_leaves_nothing_half_written(
     assert word in line
     assert not out.exists()
     assert not list(scratch.iterdir())
+
+
+def test_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    """A hangup that the caller has ignored stays ignored, so that an export may go on all night."""
+    process = subprocess.Popen(
+        ["nohup", sys.executable, "-c", SLOW, str(tmp_path / "slow")],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline() == "working\n"
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    process.terminate()
+    _, rest = process.communicate(timeout=30)
+    assert "SIGTERM" in rest
 
 
 def test_a_second_ctrl_c_doesnt_stop_the_cleaning_up(tmp_path: Path) -> None:
