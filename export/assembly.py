@@ -206,7 +206,8 @@ def _files(setting: Setting, choices: Sequence[Choice]) -> dict[PartName, PartFi
     files: dict[PartName, PartFiles] = {}
     for part in setting.network.drafts:
         main, *others = (choice for choice in choices if choice.part == part)
-        files[part] = PartFiles(_stored(main), {choice.target: _stored(choice) for choice in others})
+        own = others if main.target in CPUS else [main, *others]  # accelerators look for theirs by name
+        files[part] = PartFiles(_stored(main), {choice.target: _stored(choice) for choice in own})
     return files
 
 
@@ -242,7 +243,12 @@ def _visits(folder: Path, scratch: Path, setting: Setting, manifest: Parts) -> v
     Raises:
         GateError: too many of them differ.
     """
-    targets: set[Target] = {variant.target for section in _sections(manifest) for variant in section.variants}
+    targets: set[Target] = {
+        variant.target
+        for section in _sections(manifest)
+        for variant in section.variants
+        if variant.file != section.file
+    }
     setting.progress.step("looking at visits in fp32")
     frames = setting.theirs.frames()
     reference = _observed(scratch / TWIN, frames, setting, scratch / "twin, whole")

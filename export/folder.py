@@ -13,6 +13,7 @@ from edge.errors import ExportError
 from edge.vision.manifest import Detector, Golden, Manifest, Parts, Target, Text, Variant, Visual
 from export.manifest import digest, write_manifest
 from export.network import Draft, Network, PartName
+from export.request import CPUS
 
 GOLDEN, TOKENIZER, LICENSES, NOTICE = "golden.npz", "tokenizer.json", "LICENSES", "NOTICE"
 REPORT = "report.*"
@@ -89,10 +90,11 @@ def _section(folder: Path, part: PartName, draft: Draft, files: PartFiles) -> De
     for target, graph in files.variants.items():
         name = f"{part}.{target}.onnx"
         stored = _stored(folder, name, graph)
-        if stored["sha256"] == main["sha256"]:
+        same = stored["sha256"] == main["sha256"]
+        if same:
             (folder / name).unlink()  # the one that runs everywhere is this one
-        else:
-            variants.append(Variant(target=target, **stored))
+        if not same or target not in CPUS:  # an accelerator only takes int8 that is said to be for it
+            variants.append(Variant(target=target, **(main if same else stored)))
     update: dict[str, Any] = {**main, "variants": tuple(variants)}
     if part == "text":
         update |= {"tokenizer": TOKENIZER, "tokenizer_sha256": digest(folder / TOKENIZER)}

@@ -9,6 +9,7 @@ import pytest
 
 from edge.errors import ExportError, GateError, ProviderError
 from edge.vision.manifest import load_manifest, load_parts, verify_files
+from edge.vision.providers import TENSORRT, unsuited
 from export import assembly, recipes, sensitivity
 from export.floors import Floors
 from export.folder import GOLDEN
@@ -115,12 +116,25 @@ def test_other_machines_get_files_of_their_own(
     out = _out(tmp_path)
     assembly.build(out, toys.network(tmp_path), request_of(targets=(OTHER, native(), "tensorrt")), SILENT)
     manifest = load_manifest(out)
-    assert [variant.target for variant in manifest.visual.variants] == [OTHER]
+    assert [variant.target for variant in manifest.visual.variants] == [OTHER, "tensorrt"]
     assert manifest.visual.variants[0].file == f"visual.{OTHER}.onnx"
     assert manifest.visual.precision == f"int8 {NEAR}"
-    assert manifest.detector.variants == ()
+    assert [(each.target, each.file) for each in manifest.detector.variants] == [
+        ("tensorrt", "detector.onnx")
+    ]
     assert manifest.text.variants == ()
     assert not (out / "detector.tensorrt.onnx").exists()
+    verify_files(out, manifest)
+
+
+def test_a_bundle_for_tensorrt_alone_is_taken_by_tensorrt(tmp_path: Path, request_of: Any) -> None:
+    """int8 that was made for an accelerator and runs everywhere is still known to be for it."""
+    out = _out(tmp_path)
+    assembly.build(out, toys.network(tmp_path), request_of(targets=("tensorrt",)), SILENT)
+    manifest = load_manifest(out)
+    for section in (manifest.detector, manifest.visual):
+        assert section.precision == "int8 toy"
+        assert unsuited(TENSORRT, section.stored_for("tensorrt")) == ""
     verify_files(out, manifest)
 
 
