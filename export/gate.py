@@ -23,6 +23,7 @@ from export.visits import Visits
 
 _TIE = 0.97
 """Of two times that differ by less than 3 % none is the shorter one; then the smaller file wins."""
+_UNSEEN = "fp32 finds nothing on the evaluation images, so nothing can be compared"
 _NAMED = 8  # most sensitive nodes that an error names
 
 
@@ -55,7 +56,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Measured:
-    """A candidate's file with what was measured of it; no quality where its cost ruled it out before."""
+    """A candidate's file with what was measured of it; no quality where it wasn't worth asking for."""
 
     candidate: Candidate
     file: Path
@@ -273,6 +274,10 @@ class _Trial:
         if lacking:
             return Measured(candidate, file, None, cost), lacking
         quality = self.examiner.quality(file)
+        if candidate.precision != "fp32" and isinstance(quality, Boxes) and not quality.found:
+            return Measured(candidate, file, None, cost), [
+                _UNSEEN
+            ]  # fp32 needs no proof, no remedy gives one
         return Measured(candidate, file, quality, cost), shortfalls(quality, self.rules.quality)
 
     def _better(self, cost: Cost) -> bool:

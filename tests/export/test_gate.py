@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
 from edge.errors import GateError
+from export import measure
 from export.floors import BoxFloors, CostFloors, VectorFloors, VisitFloors
 from export.gate import (
     Candidate,
@@ -80,6 +82,18 @@ def test_of_equally_fast_ones_the_smallest_is_taken() -> None:
     examiner = Examiner(large=(GOOD, 4.0, 50), small=(GOOD, 4.08, 25), larger=(GOOD, 3.98, 60))
     choice = choose("visual", "x86", map(_candidate, examiner.facts), examiner, Rules(FLOORS))
     assert choice.chosen.candidate.precision == "small"
+
+
+def test_boxes_that_arent_there_prove_nothing() -> None:
+    """Where fp32 finds nothing a detector that finds nothing would pass: only fp32 itself is taken then."""
+    nothing: Any = measure.boxes([np.zeros((0, 5))] * 3, [np.zeros((0, 5))] * 3)
+    examiner = Examiner(int8=(nothing, 2, 25), fp32=(nothing, 10, 100))
+    choice = choose("detector", "x86", map(_candidate, examiner.facts), examiner, Rules(BoxFloors()))
+    assert choice.chosen.candidate.precision == "fp32"
+    assert "finds nothing" in choice.tried[0].lacking[0]
+    late = Candidate("int8", lambda: None, remedies=_never)
+    with pytest.raises(GateError, match="nothing can be compared"):
+        choose("detector", "x86", [late], examiner, Rules(BoxFloors()))
 
 
 def test_what_cant_win_isnt_looked_at() -> None:
