@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.vision.manifest import Manifest, Target, load_manifest
+from edge.vision.providers import target_of
 from edge.vision.selftest import Golden, NoProviderError, Part, Refusal, Towers, load_golden, open_tested
 from edge.vision.session import ONNX_RUNTIME, Model, Runtime
 
@@ -129,13 +130,15 @@ def bench(
     manifest = load_manifest(bundle)
     golden = load_golden(bundle, manifest, ("detector", "visual"))
     rounds = max(rounds, 3) + 1
-    variants = [Variant(p, count, target) for p in providers for target in targets for count in threads]
+    ways = list(dict.fromkeys((p, _named(manifest, p, target)) for p in providers for target in targets))
+    variants = [Variant(p, count, target) for p, target in ways for count in threads]
     total = len(variants) + rounds
-    refused: dict[str, Refusal] = {}
+    refused: dict[tuple[str, Target | None], Refusal] = {}
     jobs: list[_Job] = []
     for step, variant in enumerate(variants):
         told(step, total)
-        if variant.provider in refused:
+        way = variant.provider, variant.target
+        if way in refused:
             continue
         try:
             towers, _ = open_tested(
@@ -148,11 +151,21 @@ def bench(
                 target=variant.target,
             )
         except NoProviderError as error:
-            refused[variant.provider] = error.refused[0]
+            refused[way] = error.refused[0]
         else:
             jobs += _jobs(variant, towers, golden, manifest, batches)
     rows = _measured(jobs, rounds, lambda step: told(len(variants) + step, total))
     return BenchReport(rows, tuple(refused.values()), choose(rows))
+
+
+def _named(manifest: Manifest, provider: str, target: Target | None) -> Target | None:
+    """The target; the provider's own where the bundle has no other files for it, so that none run twice."""
+    if target is None:
+        return None
+    own = target_of(provider)
+    sections = (manifest.detector, manifest.visual)
+    same = all(each.stored_for(target).file == each.stored_for(own).file for each in sections)
+    return own if same else target
 
 
 def _measured(jobs: Sequence[_Job], rounds: int, told: Callable[[int], None]) -> tuple[BenchRow, ...]:

@@ -4,8 +4,11 @@ import hashlib
 from pathlib import Path
 
 from edge.vision.bench import BenchRow, Variant, bench, choose
+from edge.vision.manifest import Target
+from edge.vision.providers import CUDA, target_of
 from edge.vision.session import CPU
 from tests.vision import toy
+from tests.vision.bench import Bench
 
 
 def _rows(variant: Variant, detector: float, visual: float) -> list[BenchRow]:
@@ -69,6 +72,34 @@ def test_files_for_other_machines_are_measured(bundle: Path) -> None:
     ]
     assert report.choice is not None
     assert report.choice.target in {"x86", "arm"}
+
+
+def test_files_that_there_arent_are_not_chosen(bundle: Path) -> None:
+    """For a target without files of its own nothing is measured twice under another name."""
+    targets: tuple[Target, ...] = ("x86", "arm", "tensorrt", "cuda")
+    report = bench(bundle, providers=(CPU,), threads=(1,), batches=(1,), rounds=3, targets=targets)
+    assert {row.variant.target for row in report.rows} == {target_of(CPU)}
+    assert report.choice == Variant(CPU, 1, target_of(CPU))
+
+
+def test_files_that_dont_suit_leave_others_in(bundle: Path) -> None:
+    """A provider that passes over one file is still measured with the one that is its own."""
+    data = (bundle / "visual.onnx").read_bytes()
+    (bundle / "visual.cuda.onnx").write_bytes(data)
+    own = {"file": "visual.cuda.onnx", "sha256": hashlib.sha256(data).hexdigest(), "opset": 17}
+    own |= {"precision": "fp16", "target": "cuda"}
+    toy.save_manifest(bundle, visual={"precision": "int8 dynamic", "variants": [own]})
+    report = bench(
+        bundle,
+        providers=(CUDA,),
+        threads=(1,),
+        batches=(1,),
+        rounds=3,
+        targets=("x86", "cuda"),
+        runtime=Bench(cuda=None),
+    )
+    assert [refusal.why for refusal in report.refused] == ["unsuited"]
+    assert {row.variant.target for row in report.rows} == {"cuda"}
 
 
 def test_progress_is_told(bundle: Path) -> None:
