@@ -222,6 +222,16 @@ def test_single_golden_sample_is_a_bundle_error(bundle: Path) -> None:
         _open(bundle)
 
 
+def test_golden_samples_that_are_the_same_are_a_bundle_error(bundle: Path) -> None:
+    """One image twice would let a provider pass that sees the same in every image."""
+    with np.load(bundle / "golden.npz") as golden:
+        twice = {key: np.repeat(golden[key][:1], 2, axis=0) for key in golden}
+    np.savez(bundle / "golden.npz", allow_pickle=False, **twice)
+    toy.save_manifest(bundle)
+    with pytest.raises(BundleError, match="the same outputs"):
+        _open(bundle)
+
+
 def test_golden_file_of_another_kind_is_a_bundle_error(bundle: Path) -> None:
     """Whatever lies under the name, the error is about the bundle."""
     (bundle / "golden.npz").write_bytes(b"no archive")
