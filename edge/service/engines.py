@@ -144,6 +144,8 @@ def main(arguments: list[str]) -> int:
     try:
         open_tested(bundle, load_manifest(bundle), (provider,), threads, streams=streams, cache=cache)
     except NoProviderError as error:
+        if error.refused[0].why in ("unsuited", "unusable"):
+            return 0  # there is nothing to build; the daemon finds out as quickly, and tells it as no failure
         sys.stdout.write(f"{error.refused[0].reason}\n")
         return 1
     folder = cache_of(cache, provider, bundle_sha256(bundle))

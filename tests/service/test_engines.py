@@ -16,6 +16,7 @@ from edge.service.engines import main, prepare
 from edge.settings import VisionSettings
 from edge.vision.manifest import bundle_sha256
 from edge.vision.providers import CPU, CUDA, TENSORRT, cache_of
+from edge.vision.selftest import NoProviderError, Refusal, Why
 from tests.vision import toy
 
 ALL = VisionSettings(providers=("tensorrt", "cuda", "cpu"), workers=2)
@@ -117,3 +118,17 @@ def test_child_says_why_it_failed(bundle: Path, tmp_path: Path, capsys: pytest.C
     assert "not in the installed" in capsys.readouterr().out
     assert main([str(bundle), CPU, str(tmp_path), "1", "1"]) == 0
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("why", ["unsuited", "unusable"])
+def test_child_refuses_nothing_that_needs_nobody(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: Why
+) -> None:
+    """Files or libraries that aren't TensorRT's are no failed build: the daemon tells what they are."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise NoProviderError((TENSORRT,), (Refusal(TENSORRT, "isn't for it", why),))
+
+    monkeypatch.setattr(engines, "open_tested", refuse)
+    assert main([str(bundle), TENSORRT, str(tmp_path), "1", "1"]) == 0
+    assert list(tmp_path.rglob("built")) == []
