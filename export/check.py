@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.vision.manifest import Manifest, load_manifest, verify_files
+from export.folder import LICENSES, NOTICE
 from export.golden import run_samples
 
 Array = NDArray[Any]
@@ -32,6 +33,7 @@ def differences(kept: Path, rebuilt: Path) -> list[str]:
     for part in (old.detector, old.visual, old.text):
         found.extend(_sizes(kept / part.file, rebuilt / part.file))
         found.extend(graph_differences(kept / part.file, rebuilt / part.file))
+    found.extend(_companions(kept, rebuilt, old, new))
     if not found:  # outputs of graphs that differ in structure can't be compared
         found.extend(_answers(kept, rebuilt, old))
     return found
@@ -54,6 +56,21 @@ def _without_hashes(manifest: Manifest) -> dict[str, object]:
     for key in ("name", "version", "license", "notes"):
         flat[key] = getattr(manifest, key)
     return flat
+
+
+def _companions(kept: Path, rebuilt: Path, old: Manifest, new: Manifest) -> Iterator[str]:
+    """Files that are copied, not computed: tokenizer, licences, notice. Their bytes have to be the same."""
+    if old.text.tokenizer_sha256 != new.text.tokenizer_sha256:
+        yield f"{old.text.tokenizer}: differs"
+    before, after = _texts(kept), _texts(rebuilt)
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            yield f"{name}: differs"
+
+
+def _texts(bundle: Path) -> dict[str, bytes]:
+    paths = [*bundle.glob(NOTICE), *bundle.glob(f"{LICENSES}/*")]
+    return {path.relative_to(bundle).as_posix(): path.read_bytes() for path in paths}
 
 
 def _sizes(old: Path, new: Path) -> Iterator[str]:
