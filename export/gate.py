@@ -275,9 +275,7 @@ class _Trial:
             return Measured(candidate, file, None, cost), lacking
         quality = self.examiner.quality(file)
         if candidate.precision != "fp32" and isinstance(quality, Boxes) and not quality.found:
-            return Measured(candidate, file, None, cost), [
-                _UNSEEN
-            ]  # fp32 needs no proof, no remedy gives one
+            return Measured(candidate, file, None, cost), [_UNSEEN]  # of fp32 nothing has to be shown
         return Measured(candidate, file, quality, cost), shortfalls(quality, self.rules.quality)
 
     def _better(self, cost: Cost) -> bool:
