@@ -72,7 +72,7 @@ def disk_errors(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = str(error.filename or out)
+        where = str(error.filename2 or error.filename or out)  # of a copy that fails, where it should go
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ExportError(
                 "disk is full; nothing was kept", subject=where, hint="TMPDIR says where scratch files go"

@@ -68,6 +68,13 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path, number: int) -> 
     assert not list(tmp_path.iterdir())
 
 
+def test_a_full_disk_is_the_one_that_is_written_to(tmp_path: Path) -> None:
+    """Of a copy that fails for want of space the target is named, not what was copied."""
+    with pytest.raises(ExportError) as caught, bundle_folder(tmp_path / "starter"):
+        raise OSError(errno.ENOSPC, "no", "source.onnx", None, "target.onnx")
+    assert caught.value.subject == "target.onnx"
+
+
 def test_a_place_that_cant_be_written_is_said_before_any_work(tmp_path: Path) -> None:
     """--out below a file is refused at once."""
     (tmp_path / "file").write_bytes(b"")
