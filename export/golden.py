@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.errors import ExportError
 from edge.vision.session import Model
 
 Array = NDArray[Any]
@@ -34,10 +35,21 @@ def write_golden(path: Path, graphs: Mapping[str, Path], feeds: Mapping[str, Fee
         graphs: fp32 graph by part (``detector``, ``visual``, ``text``).
         feeds: inputs by part, at least two samples along axis 0. Outputs are kept as float16, which is
             closer than any provider has to come.
+
+    Raises:
+        ExportError: an output isn't finite, or too large for float16.
     """
     content: dict[str, Array] = {}
     for part, feed in feeds.items():
         content |= {f"{part}.input.{name}": array for name, array in feed.items()}
         outputs = run_samples(graphs[part], feed)
-        content |= {f"{part}.output.{name}": array.astype(np.float16) for name, array in outputs.items()}
+        content |= {f"{part}.output.{name}": _short(name, array) for name, array in outputs.items()}
     np.savez_compressed(path, allow_pickle=False, **content)
+
+
+def _short(name: str, array: Array) -> Array:
+    if not (np.abs(array) <= np.finfo(np.float16).max).all():
+        raise ExportError(
+            "output can't be kept for the self-test", subject=name, hint="beyond float16, or NaN"
+        )
+    return array.astype(np.float16)

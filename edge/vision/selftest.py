@@ -115,6 +115,10 @@ def _golden(content: Mapping[str, Array], part: Part) -> Golden:
         return arrays
 
     golden = Golden(named("input"), named("output"))
+    if not all(np.isfinite(array).all() for array in golden.outputs.values()):
+        raise ValueError(
+            f"the outputs of {part} aren't all finite, so that nothing can be compared with them"
+        )
     if not any((array[0] != array[1]).any() for array in golden.outputs.values()):
         raise ValueError(f"the samples of {part} have the same outputs, so they can't tell anything apart")
     return golden

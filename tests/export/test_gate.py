@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from edge.errors import GateError
 from export import measure
-from export.floors import BoxFloors, CostFloors, VectorFloors, VisitFloors
+from export.floors import BoxFloors, CostFloors, FrameworkFloors, VectorFloors, VisitFloors
 from export.gate import (
     Candidate,
     Ranking,
@@ -19,6 +19,7 @@ from export.gate import (
     allowed_visits,
     choose,
     cost_shortfalls,
+    require_framework,
     shortfalls,
     visit_shortfalls,
 )
@@ -82,6 +83,12 @@ def test_of_equally_fast_ones_the_smallest_is_taken() -> None:
     examiner = Examiner(large=(GOOD, 4.0, 50), small=(GOOD, 4.08, 25), larger=(GOOD, 3.98, 60))
     choice = choose("visual", "x86", map(_candidate, examiner.facts), examiner, Rules(FLOORS))
     assert choice.chosen.candidate.precision == "small"
+
+
+def test_a_difference_that_is_no_number_is_too_large() -> None:
+    """A framework or a graph that gives NaN is refused, not passed over."""
+    with pytest.raises(GateError, match="visual"):
+        require_framework({"detector": 0.0, "visual": math.nan}, FrameworkFloors())
 
 
 def test_boxes_that_arent_there_prove_nothing() -> None:

@@ -222,6 +222,18 @@ def test_single_golden_sample_is_a_bundle_error(bundle: Path) -> None:
         _open(bundle)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_golden_outputs_that_are_no_numbers_are_a_bundle_error(bundle: Path, value: float) -> None:
+    """Nothing is far from what isn't a number, so every provider would pass."""
+    with np.load(bundle / "golden.npz") as golden:
+        content = {key: golden[key].copy() for key in golden}
+    content["visual.output.embedding"][0, 0] = value
+    np.savez(bundle / "golden.npz", allow_pickle=False, **content)
+    toy.save_manifest(bundle)
+    with pytest.raises(BundleError, match="aren't all finite"):
+        _open(bundle)
+
+
 def test_golden_samples_that_are_the_same_are_a_bundle_error(bundle: Path) -> None:
     """One image twice would let a provider pass that sees the same in every image."""
     with np.load(bundle / "golden.npz") as golden:
