@@ -22,6 +22,7 @@ from tests.faults.toy_site import deliver, image, images, toy_site
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 Figure = Callable[[str], None]
+_CLOCKS = {"right": "+0", "ahead": "+2h", "behind": "-30d", "2000": "@2000-01-01 00:00:00"}
 
 
 @pytest.mark.fault(10)
