@@ -16,11 +16,15 @@ taken the others follow: with many on their way the broker might take the last a
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from edge.delivery.backoff import Backoff
 from edge.delivery.outbox import Outbox, OutboxRow
-from edge.errors import DiskFullError
+from edge.errors import DiskFullError, StoreBusyError
+
+_LATER: Final = (DiskFullError, StoreBusyError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Pace:
         handshake: from CONNECT to CONNACK.
         ack_rows, ack_seconds: acknowledgements in one transaction: at most so many, after at most so long.
         page: rows read at once.
-        full: before answers that a full disk didn't take are written down again.
+        full: before answers that a full disk or a busy database didn't take are written down again.
         idle: between looks at the outbox when nobody woke the publisher.
         cursor: between cursors while messages flow.
         tries: answers without a clear reason, or connections lost, before a message is set aside.
@@ -80,6 +84,8 @@ class Backlog:
         self._busy: dict[int, str] = {}  # number -> deployment
         self._taken: list[int] = []
         self._taken_since = 0.0
+        self._refused: dict[int, str] = {}  # to be set aside, with the reason
+        self._blocked_until = float("-inf")
         self._holds: dict[str, _Hold] = {}
         self._tries: dict[int, int] = {}
         self.acked = 0
@@ -143,33 +149,39 @@ class Backlog:
             self.hold(row, reason, now)
 
     def set_aside(self, seq: int, reason: str) -> None:
-        """The broker refuses this very message: out of the line with it."""
-        self._outbox.set_aside(seq, reason)
-        if self._busy.get(seq) in self._holds:
-            self.rewind()  # the next one is tried in its place
-        self._forget([seq])
+        """The broker refuses this very message: out of the line with it, as soon as that can be written."""
+        self._refused[seq] = reason
+        self._busy.setdefault(seq, "")
         self._tries.pop(seq, None)
-        self.aside += 1
+        with suppress(*_LATER):
+            self._write_refused()
 
     def flush(self, now: float, *, force: bool = False) -> None:
-        """Write down what the broker took, if it's time."""
-        pace, taken = self._pace, self._taken
-        due = len(taken) >= pace.ack_rows or now - self._taken_since >= pace.ack_seconds
-        if taken and (force or due):
-            try:
-                self._outbox.acknowledge(taken)
-            except DiskFullError:
-                # They stay busy here and pending there: written down as soon as there is space.
-                self._taken_since = now + pace.full
-                return
-            self._forget(taken)
-            self.acked += len(taken)
-            self._taken = []
+        """Write down what the broker took and what it refused, if it's time.
+
+        What a full disk or a busy database doesn't take stays in hand here and pending there: it is sent to
+        nobody again, and written down as soon as it can be.
+        """
+        if self._blocked_until > now and not force:
+            return
+        try:
+            self._write_refused()
+            if force or self._is_due(now):
+                self._write_taken()
+        except _LATER:
+            self._blocked_until = now + self._pace.full
+        else:
+            self._blocked_until = float("-inf")
+
+    def unwritten(self) -> int:
+        """Answers that can't be written down at present."""
+        return len(self._taken) + len(self._refused) if self._blocked_until > float("-inf") else 0
 
     def due_in(self, now: float) -> float:
         """Seconds until there is something to do without an event."""
         pace = self._pace
-        waits = [max(0.0, self._taken_since + pace.ack_seconds - now)] if self._taken else []
+        written_at = max(self._taken_since + pace.ack_seconds, self._blocked_until)
+        waits = [max(0.0, written_at - now)] if self._taken or self._refused else []
         waits += [max(0.0, hold.until - now) for hold in self._holds.values() if hold.until > now]
         return min([pace.idle, *waits])
 
@@ -184,6 +196,27 @@ class Backlog:
     def held(self) -> dict[str, str]:
         """Deployments that the broker refuses, with the reason."""
         return {deployment: hold.reason for deployment, hold in self._holds.items()}
+
+    def _is_due(self, now: float) -> bool:
+        pace = self._pace
+        return len(self._taken) >= pace.ack_rows or now - self._taken_since >= pace.ack_seconds
+
+    def _write_taken(self) -> None:
+        taken = self._taken
+        if taken:
+            self._outbox.acknowledge(taken)
+            self._forget(taken)
+            self.acked += len(taken)
+            self._taken = []
+
+    def _write_refused(self) -> None:
+        for seq, reason in list(self._refused.items()):
+            self._outbox.set_aside(seq, reason)
+            del self._refused[seq]
+            if self._busy.get(seq) in self._holds:
+                self.rewind()  # the next one is tried in its place
+            self._forget([seq])
+            self.aside += 1
 
     def _is_time_to_look(self, now: float) -> bool:
         """Whether to look for rows that are back in line, with nothing else in hand."""

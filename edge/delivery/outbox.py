@@ -65,10 +65,15 @@ class Outbox(Protocol):
         """Rows in line with ``seq > after``, ascending, at most ``limit``."""
 
     def acknowledge(self, seqs: Sequence[int]) -> None:
-        """Mark rows as taken, in one durable transaction; those that are already, stay so."""
+        """Mark rows as taken, in one durable transaction; those that are already, stay so.
+
+        Raises:
+            DiskFullError: there is no space for it now; nothing was marked.
+            StoreBusyError: another process holds the database; nothing was marked.
+        """
 
     def set_aside(self, seq: int, reason: str) -> None:
-        """Take a row out of the line, durably."""
+        """Take a row out of the line, durably; raises as ``acknowledge`` does."""
 
     def range(self, first: int, last: int) -> Sequence[KeptRow]:
         """Rows still kept with ``first <= seq <= last``, ascending, in any state."""

@@ -142,6 +142,7 @@ class Publisher:
             tally.connections,
             tally.held,
             tally.commands,
+            backlog.unwritten(),
         )
 
     @property

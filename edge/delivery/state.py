@@ -23,6 +23,7 @@ class PublisherState:
         connections: times a connection was made.
         held: deployments whose messages the broker refuses now.
         commands: whether the broker lets this device listen for commands.
+        unwritten: answers of the broker that the store doesn't take at present; they are kept.
     """
 
     phase: Phase
@@ -35,6 +36,7 @@ class PublisherState:
     connections: int
     held: tuple[str, ...]
     commands: bool
+    unwritten: int = 0
 
     @property
     def connected(self) -> bool:

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from edge import __version__
 from edge.delivery.messages import BundleRef, encode
 from edge.delivery.publisher import Publisher
-from edge.errors import DiskFullError, EdgeError, IntakeError
+from edge.errors import DiskFullError, EdgeError, IntakeError, StoreBusyError
 from edge.intake.watch import Watcher
 from edge.registration.engine import Engine
 from edge.service.commands import Office
@@ -53,6 +54,7 @@ log = logging.getLogger("edge")
 STOP_TIMEOUT = 6.0
 """Seconds that the images in hand may take at the end; delivery has its own."""
 GOODBYE_TIMEOUT = 2.0
+RELEASE_PATIENCE = 1.0
 STALE = 60.0
 RETRY_INCOMPLETE = 900.0
 """Seconds until a file that isn't whole is read again although it didn't change."""
@@ -238,8 +240,16 @@ class Daemon:
         self._join([name for name in self._workers if name.startswith(("looker", "reproc"))], deadline)
         self._write_stop.set()
         self._join(["writer", "keeper"], deadline)
-        self._ledger.release([examined.candidate.file for examined in withdrawn])
+        self._release([examined.candidate.file for examined in withdrawn])
         self._stop_watching()
+
+    def _release(self, files: Sequence[str]) -> None:
+        """Give back files that weren't begun. The next start looks at those that it can't one by one."""
+        release = partial(self._ledger.release, files, patience=RELEASE_PATIENCE)
+        try:
+            self._space.insist(release, self._write_stop, lambda: None)
+        except (DiskFullError, StoreBusyError) as error:
+            log.warning("%d files count as begun: %s", len(files), error)
 
     def abandon(self) -> None:
         """After a failure: tell every thread to end and wait a moment, so that none runs into the exit."""
@@ -365,6 +375,10 @@ class Daemon:
             duplicates=tallies.count("duplicate"),
             set_aside=tallies.count("set_aside") + tallies.count("quarantined"),
             disk_full=self._space.full,
-            keeping=(*self._keeper.problems(), *self._space.problems(), *self._postings.problems()),
+            keeping=(
+                *self._keeper.problems(),
+                *self._space.problems(unwritten=self._publisher.state().unwritten > 0),
+                *self._postings.problems(),
+            ),
             vision=self.vision.info(),
         )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.delivery.messages import BundleRef
-from edge.errors import DiskFullError, ImageError
+from edge.errors import DiskFullError, ImageError, StoreBusyError
 from edge.registration.types import Key, Observation
 from edge.service.corrections import Amender, Amendment
 from edge.service.heartbeat import Worker
@@ -170,7 +170,7 @@ def reprocessing(
                 continue
             try:
                 messages = reprocessor.step()
-            except DiskFullError:
+            except (DiskFullError, StoreBusyError):
                 rest = FULL  # it is still in line
                 continue
             if messages is not None:

@@ -55,9 +55,13 @@ class Space:
         """Whether something waits for another program to be done with the database."""
         return self._queued > 0
 
-    def problems(self) -> tuple[Problem, ...]:
-        """What needs a person, besides want of space."""
-        if not self.busy:
+    def problems(self, *, unwritten: bool = False) -> tuple[Problem, ...]:
+        """What needs a person, besides want of space.
+
+        Args:
+            unwritten: whether answers of the broker wait to be written down.
+        """
+        if not self.busy and (self.full or not unwritten):
             return ()
         message = "another program holds the database's lock; images and messages wait"
         return (Problem(code="database_busy", message=message, hint="end it: fuser -v edge.db"),)

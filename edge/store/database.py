@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from edge.errors import StoreCorruptError, StoreError, StoreVersionError
+from edge.errors import StoreBusyError, StoreCorruptError, StoreError, StoreVersionError
 from edge.store.backup import FOLDER, HURRIED, make_backup
 from edge.store.schema import MIGRATIONS
 from edge.store.seam import mapped
@@ -24,6 +25,10 @@ from edge.store.seam import mapped
 DATABASE: Final = "edge.db"
 VERSION: Final = len(MIGRATIONS)
 """Of the schema that this program reads and writes."""
+PATIENCE: Final = 10.0
+"""Seconds that another process may hold SQLite's lock before this one gives up for now."""
+_LOOK: Final = 0.02
+T = TypeVar("T")
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -36,27 +41,36 @@ _PRAGMAS = (
 
 
 class Database:
-    """A connection with its lock. Use ``open_database`` or ``open_readonly`` to make one."""
+    """A connection with its lock. Use ``open_database`` or ``open_readonly`` to make one.
+
+    Attributes:
+        path: the file.
+        patience: seconds that another process's lock is waited for. The connection's own lock isn't held
+            meanwhile, so that this process's other threads go on reading.
+    """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.patience = PATIENCE
         self._connection = connection
         self._lock = threading.RLock()
         self._depth = 0
         self.path = path
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, patience: float | None = None) -> Iterator[None]:
         """One durable transaction; an inner one joins the outer. Rolled back when the block raises.
 
+        Args:
+            patience: seconds, instead of the database's.
+
         Raises:
+            StoreBusyError: another process held SQLite's lock all the time; nothing was done.
             StoreError: the database could not be written: the disk is full, or failed.
         """
-        with self._lock:
-            if self._depth:
+        with ExitStack() as held:
+            if not self._patiently(lambda: self._begun(held), patience):
                 yield
                 return
-            self._execute("BEGIN IMMEDIATE")
-            self._depth = 1
             try:
                 yield
                 self._execute("COMMIT")
@@ -66,8 +80,7 @@ class Database:
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return all its rows."""
-        with self._lock:
-            return self._execute(sql, values)
+        return self._patiently(lambda: self._execute(sql, values))
 
     def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         """Run one statement for each row of values, within the current transaction."""
@@ -117,6 +130,27 @@ class Database:
         with self._lock:
             self._connection.close()
 
+    def _begun(self, held: ExitStack) -> bool:
+        """Whether a transaction was begun, rather than joined; ``held`` has the lock from here on."""
+        outermost = not self._depth
+        if outermost:
+            self._execute("BEGIN IMMEDIATE")
+            self._depth = 1
+        held.enter_context(self._lock)
+        return outermost
+
+    def _patiently(self, do: Callable[[], T], patience: float | None = None) -> T:
+        """Do something under the lock; while another process holds SQLite's, again and again."""
+        until = time.monotonic() + (self.patience if patience is None else patience)
+        while True:
+            with self._lock:
+                try:
+                    return do()
+                except StoreBusyError:
+                    if self._depth or time.monotonic() >= until:
+                        raise
+            time.sleep(_LOOK)
+
     def _execute(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(sql, values).fetchall()
@@ -146,7 +180,7 @@ def open_database(state: Path, *, thorough: bool = False) -> Database:
         StoreError: it can't be opened.
     """
     try:
-        state.mkdir(parents=True, exist_ok=True)
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError("state folder can't be used", subject=str(state), hint=str(error)) from error
     database = open_file(state / DATABASE, state / FOLDER, thorough=thorough)
@@ -164,7 +198,7 @@ def open_file(path: Path, keep: Path | None, *, thorough: bool = False) -> Datab
         thorough: as for ``open_database``.
     """
     try:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.0)
     except sqlite3.Error as error:
         raise mapped(error, path) from error
     database = Database(connection, path)
@@ -209,7 +243,7 @@ def _open_existing(state: Path, mode: str) -> Database:
         raise StoreError("no database here", subject=str(path), hint=hint)
     try:
         connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10.0
+            f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=0.0
         )
     except sqlite3.Error as error:
         raise mapped(error, path) from error

@@ -113,12 +113,12 @@ class Ledger:
                 rows,
             )
 
-    def release(self, files: Iterable[str]) -> None:
-        """Take back attempts that never began, at an orderly stop.
+    def release(self, files: Iterable[str], *, patience: float | None = None) -> None:
+        """Take back attempts that never began, at an orderly stop; ``patience`` is a transaction's.
 
         A file that was tried before, and is waited for, has the reason still, and is *incomplete* again.
         """
-        with self._db.transaction():
+        with self._db.transaction(patience):
             self._db.execute_many(
                 "UPDATE files SET attempts = attempts - 1, state = IIF(reason = '', state, 'incomplete') "
                 "WHERE folder = ? AND name = ? AND state = 'attempted'",

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from edge.registration.types import ChangeKind, Registration
 from edge.store.database import Database
 
+BRIEF: Final = 0.5
+"""Seconds that the publisher waits for another process's lock: it has a connection to look after."""
 OutboxState = Literal["pending", "acked", "set_aside"]
 
 
@@ -104,9 +106,14 @@ class Outbox:
         return [KeptRow(*row) for row in rows]
 
     def acknowledge(self, seqs: Sequence[int]) -> None:
-        """Mark messages as taken by the broker, in one durable transaction."""
+        """Mark messages as taken by the broker, in one durable transaction.
+
+        Raises:
+            StoreBusyError: another process held the lock; nothing was marked.
+            DiskFullError: there is no space; nothing was marked.
+        """
         now = time.time_ns() // 1_000_000
-        with self._db.transaction():
+        with self._db.transaction(BRIEF):
             self._db.execute_many(
                 "UPDATE outbox SET state = 'acked', reason = '', acked = ? "
                 "WHERE seq = ? AND state != 'acked'",
@@ -114,8 +121,8 @@ class Outbox:
             )
 
     def set_aside(self, seq: int, reason: str) -> None:
-        """Take a message that the broker refuses out of the line."""
-        with self._db.transaction():
+        """Take a message that the broker refuses out of the line; raises as ``acknowledge`` does."""
+        with self._db.transaction(BRIEF):
             self._db.execute("UPDATE outbox SET state = 'set_aside', reason = ? WHERE seq = ?", (reason, seq))
 
     def aside(self) -> list[AsideRow]:

@@ -13,7 +13,7 @@ from edge.delivery.backlog import Backlog, Pace
 from edge.delivery.messages import ReplayRequest
 from edge.delivery.outbox import OutboxRow
 from edge.delivery.replay import Replay
-from edge.errors import DiskFullError
+from edge.errors import DiskFullError, StoreBusyError, StoreError
 from tests.contract.outboxes import MemoryOutbox
 
 PACE = Pace(page=3, hold_first=10.0, hold_longest=10.0, ack_rows=4, ack_seconds=1.0, idle=5.0)
@@ -170,12 +170,51 @@ def test_rows_back_in_line_are_found_when_idle() -> None:
     assert _all(backlog, 5.0) == [1]
 
 
+class StubbornOutbox(MemoryOutbox):
+    """One whose store can't be written for a while."""
+
+    fault: type[StoreError] | None = None
+
+    def acknowledge(self, seqs: Sequence[int]) -> None:
+        """Unless there is something wrong."""
+        self._refuse()
+        super().acknowledge(seqs)
+
+    def set_aside(self, seq: int, reason: str) -> None:
+        """Unless there is something wrong."""
+        self._refuse()
+        super().set_aside(seq, reason)
+
+    def _refuse(self) -> None:
+        if self.fault is not None:
+            raise self.fault("not now")
+
+
+@pytest.mark.parametrize("fault", [DiskFullError, StoreBusyError])
+def test_a_refusal_that_cannot_be_written_waits(fault: type[StoreError]) -> None:
+    """It is sent to nobody again, the next row is, and it is set aside as soon as that can be written."""
+    outbox = StubbornOutbox()
+    outbox.append("a", b"x")
+    outbox.append("a", b"x")
+    backlog = Backlog(outbox, PACE)
+    outbox.fault = fault
+    backlog.set_aside(_next(backlog).seq, "too large")
+    backlog.lost([])
+    assert _all(backlog) == [2]
+    backlog.flush(1.0)
+    assert backlog.unwritten() == 1
+    assert (backlog.aside, outbox.rows[1].state) == (0, "pending")
+    outbox.fault = None
+    backlog.flush(1.0 + PACE.full)
+    assert (backlog.aside, outbox.rows[1].state, backlog.unwritten()) == (1, "set_aside", 0)
+
+
 class BacklogMachine(RuleBasedStateMachine):
     """Any sequence of sending, answers, losses and appends, against what the outbox holds."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.outbox = MemoryOutbox()
+        self.outbox = StubbornOutbox()
         self.backlog = Backlog(self.outbox, replace(PACE, tries=2))
         self.flying: dict[int, OutboxRow] = {}
         self.first_sent: dict[str, list[int]] = {}
@@ -216,6 +255,11 @@ class BacklogMachine(RuleBasedStateMachine):
             case _:
                 self.backlog.set_aside(row.seq, "too large")
 
+    @rule(fault=st.sampled_from([DiskFullError, StoreBusyError, None]))
+    def trouble(self, fault: type[StoreError] | None) -> None:
+        """The store can't be written from here on, or can again."""
+        self.outbox.fault = fault
+
     @rule()
     def lose(self) -> None:
         """The connection ends."""
@@ -236,6 +280,7 @@ class BacklogMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """With a broker that takes everything, the line always comes to its end."""
         self.lose()
+        self.outbox.fault = None
         for _ in range(200):
             self.now += 11.0
             while row := self.backlog.next(self.now):

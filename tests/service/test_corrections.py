@@ -192,7 +192,7 @@ def test_busy_database_is_told_as_such(desk: Corrigible, tmp_path: Path) -> None
     """A writer that holds the database for too long gives a clear word, and nothing is changed."""
     desk.record(seen(examined("a", 0)))
     beside = open_beside(tmp_path)
-    beside.execute("PRAGMA busy_timeout = 50")
+    beside.patience = 0.05
     with desk.database.transaction(), pytest.raises(StoreBusyError, match="database is busy"):
         relabel(beside, A, "Badger", None)
     beside.close()

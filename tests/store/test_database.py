@@ -46,6 +46,46 @@ def test_inner_transaction_joins_the_outer(tmp_path: Path) -> None:
     assert database.one("SELECT 1 FROM meta WHERE key = 'a'") is None
 
 
+def test_reading_goes_on_while_another_process_holds_the_lock(tmp_path: Path) -> None:
+    """Who waits for SQLite's lock doesn't keep this process's other threads waiting with it."""
+    database, other = open_database(tmp_path), sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
+    began = threading.Event()
+
+    def write() -> None:
+        began.set()
+        with database.transaction(60.0):
+            database.remember("a", "1")
+
+    other.execute("BEGIN IMMEDIATE")
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert began.wait(10)
+    for _ in range(20):
+        assert database.one("SELECT 1 FROM meta WHERE key = 'a'") is None
+    assert writer.is_alive()
+    other.execute("COMMIT")
+    writer.join(10)
+    assert database.meta("a") == "1"
+    other.close()
+
+
+def test_a_lock_held_for_too_long_is_told(tmp_path: Path) -> None:
+    """Nothing is done, neither in a transaction nor outside of one; afterwards everything works again."""
+    database, other = open_database(tmp_path), sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
+    database.patience = 0.05
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreBusyError):
+        database.remember("a", "1")
+    with pytest.raises(StoreBusyError), database.transaction():
+        database.remember("b", "1")
+    other.execute("COMMIT")
+    other.close()
+    assert database.execute("SELECT key FROM meta WHERE key IN ('a', 'b')") == []
+    with database.transaction():
+        database.remember("a", "2")
+    assert database.meta("a") == "2"
+
+
 def test_threads_take_turns(tmp_path: Path) -> None:
     """Transactions of several threads don't mix, and none fails because another one runs."""
     database = open_database(tmp_path)
