@@ -67,7 +67,7 @@ def test_wrong_calls_end_with_2(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_device_is_mounted_read_only_and_unmounted(tmp_path: Path) -> None:
-    """A file system in a loop device; its bytes are the same afterwards. (Not every kernel knows FAT.)"""
+    """A file system in a loop device; its bytes are the same afterwards; not every kernel knows FAT."""
     mkfs, losetup = shutil.which("mkfs.ext4", path="/usr/sbin:/sbin"), shutil.which("losetup")
     if os.geteuid() != 0 or mkfs is None or losetup is None:
         pytest.skip("needs root, e2fsprogs and losetup")
