@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.errors import ExportError, GateError, ProviderError
+from edge.errors import EdgeError, ExportError, GateError, ProviderError
 from edge.vision.manifest import load_manifest, load_parts, verify_files
 from edge.vision.providers import TENSORRT, unsuited
 from export import assembly, recipes, sensitivity
@@ -178,6 +178,41 @@ def test_visits_that_differ_are_refused_by_their_floor(
     monkeypatch.setattr(assembly, "self_test", lambda *_: {})
     with pytest.raises(GateError, match=r"visits differ from those of fp32: toy \(visits\."):
         assembly.build(_out(tmp_path), made, request_of(floors=floors), SILENT)
+
+
+@pytest.mark.parametrize(
+    ("min_cosine", "error", "says"),
+    [(-1.0, GateError, "visits differ"), (0.98, ProviderError, r"detector\.tensorrt\.onnx")],
+)
+def test_files_for_other_machines_are_judged_by_visits_and_self_test_too(
+    tmp_path: Path,
+    request_of: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    min_cosine: float,
+    error: type[EdgeError],
+    says: str,
+) -> None:
+    """The main file is as good as fp32, the one beside it isn't."""
+
+    def by_target(*arguments: Any, target: Any, part: str, **others: Any) -> Any:
+        off = FAR if target == "tensorrt" and part == "detector" else NEAR
+        return toys.candidates((f"int8 {off}", off))(*arguments, target=target, part=part, **others)
+
+    monkeypatch.setattr(recipes, "candidates", by_target)
+    floors = Floors.model_validate(
+        {
+            "detector": {"recall": 0, "precision": 0},
+            "visits": {"lost": 0, "added": 0, "relabelled": 0, "recounted": 0},
+        }
+    )
+    made = toys.network(tmp_path, min_cosine=min_cosine)
+    assembly.build(_out(tmp_path), made, request_of(floors=floors), SILENT)
+    other = tmp_path / "other"
+    other.mkdir()
+    wanted = request_of(floors=floors, targets=(native(), "tensorrt"))
+    with pytest.raises(error, match=says):
+        assembly.build(other, made, wanted, SILENT)
 
 
 def test_a_file_that_fails_its_self_test_isnt_passed_on(

@@ -15,6 +15,7 @@ from export import join, joining
 from export.floors import VisitFloors
 from export.folder import plain_files, write_folder
 from export.golden import write_golden
+from export.manifest import digest, write_manifest
 from export.network import PartName
 from export.progress import SILENT
 from tests.export import toys
@@ -128,6 +129,36 @@ def test_a_changed_byte_is_refused(tmp_path: Path, sides: tuple[Path, Path]) -> 
         stream.write(b"\xff")
     with pytest.raises(BundleError, match="differs from its manifest"):
         join.join(_out(tmp_path), *sides, "both")
+
+
+def test_samples_that_were_changed_are_refused(tmp_path: Path, sides: tuple[Path, Path]) -> None:
+    """They are written anew for the whole, which may not hide what happened to a half's."""
+    golden = sides[1] / "golden.npz"
+    with np.load(golden) as samples:
+        content = {key: samples[key] for key in samples}
+    np.savez(golden, allow_pickle=False, **content)  # the same arrays in other bytes
+    with pytest.raises(BundleError, match="differs"):
+        join.join(_out(tmp_path), *sides, name="both")
+
+
+def test_each_half_brings_its_own_samples(tmp_path: Path) -> None:
+    """Of two whole bundles the detector's come from one, the towers' from the other."""
+    first, second = save_bundle(tmp_path / "first"), save_bundle(tmp_path / "second")
+    with np.load(second / "golden.npz") as samples:
+        content = {key: samples[key] + (1 if ".input." in key else 0) for key in samples}
+    np.savez(second / "golden.npz", allow_pickle=False, **content)
+    golden = load_manifest(second).golden.model_copy(update={"sha256": digest(second / "golden.npz")})
+    write_manifest(second, load_manifest(second).model_copy(update={"golden": golden}))
+    out = _out(tmp_path)
+    join.join(out, first, second, name="both")
+    with (
+        np.load(first / "golden.npz") as ours,
+        np.load(second / "golden.npz") as theirs,
+        np.load(out / "golden.npz") as both,
+    ):
+        assert set(both) == set(ours)
+        for key in both:
+            np.testing.assert_array_equal(both[key], (ours if key.startswith("detector.") else theirs)[key])
 
 
 def test_the_same_name_of_different_licences_keeps_both(tmp_path: Path, sides: tuple[Path, Path]) -> None:
