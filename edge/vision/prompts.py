@@ -6,6 +6,7 @@ Radford et al., "Learning Transferable Visual Models From Natural Language Super
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.errors import VisionError
+from edge.errors import DiskFullError, EdgeError, VisionError
 from edge.vision.labels import LabelSet
 from edge.vision.npz import read_npz
 from edge.vision.text import Vectors, unit
@@ -48,6 +49,7 @@ def cached_label_vectors(labels: LabelSet, bundle_sha256: str, cache: Path, embe
         embed: called only on a miss.
 
     Raises:
+        DiskFullError: there is no space for the file; nothing is left behind.
         VisionError: the cache can't be written.
     """
     key = f"{bundle_sha256}:{labels.sha256()}"
@@ -88,7 +90,9 @@ def _write(path: Path, key: str, vectors: Vectors) -> None:
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        raise VisionError(
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        kind: type[EdgeError] = DiskFullError if full else VisionError
+        raise kind(
             "embeddings of the labels can't be kept", subject=str(path), hint=error.strerror or ""
         ) from error
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from edge.demo.camera import shots
 from edge.service.report import last_health
 from edge.store.database import DATABASE
 from edge.testing import VirtualCamera, jpeg_bytes
+from tests.delivery.helpers import Ear
 from tests.e2e.site import Site, stop, wait_for
 from tests.faults.disks import filled, small_disk
 
@@ -35,6 +37,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 12 MB."""
     with small_disk(tmp_path / "small", 12) as folder:
         yield folder
+    log = tmp_path / "daemon.log"
+    if log.exists():
+        sys.stdout.write(log.read_text(errors="replace"))  # shown where the test failed
 
 
 def _site(folder: Path, disk: Path, port: int | None = None) -> Site:
@@ -50,6 +55,22 @@ def _images(folder: Path, first: int, number: int) -> None:
     for i in range(first, first + number):
         image = jpeg_bytes(320, 240, seed=i, taken=START + timedelta(minutes=i))
         (folder / f"IMG_{i:04}.JPG").write_bytes(image)
+
+
+@contextmanager
+def _disk_failing(process: int) -> Iterator[None]:
+    """Every fsync of a running process fails while the block runs, or until it ends."""
+    command = ["strace", "-f", "-e", "trace=fsync,fdatasync", "-o", "/dev/null"]
+    command += ["-e", "inject=fsync,fdatasync:error=EIO", "-p", str(process)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
+        assert strace.stderr is not None
+        first = strace.stderr.readline()
+        if "attached" not in first:
+            pytest.skip(f"strace may not trace here: {first}")
+        try:
+            yield
+        finally:
+            strace.terminate()
 
 
 def _codes(site: Site) -> set[str]:
@@ -123,9 +144,22 @@ def test_start_on_a_full_disk_gives_up_the_ballast_or_waits(tmp_path: Path, disk
     with filled(disk):
         daemon = site.start()
         wait_for(lambda: "ready:" in site.log().rpartition("ended;")[2])
-        assert stop(daemon) in (0, 1)
+        assert stop(daemon) == 0
     site.run_until_idle()
     assert _processed(site) == 6
+
+
+def test_first_start_on_a_full_disk_waits(tmp_path: Path, disk: Path) -> None:
+    """With space it makes what it needs and goes on by itself."""
+    site = _site(tmp_path, disk)
+    _images(site.drop / "cam", 0, 3)
+    with filled(disk):
+        daemon = site.start()
+        wait_for(lambda: "waiting for space" in site.log())
+        assert daemon.poll() is None
+    wait_for(lambda: "ready:" in site.log())
+    wait_for(lambda: _processed(site) == 3)
+    assert stop(daemon) == 0
 
 
 @pytest.mark.fault(17, "non-zero exit, 0 false acknowledgements")
@@ -149,6 +183,33 @@ def test_fsync_that_fails_ends_the_process_and_acknowledges_nothing(tmp_path: Pa
         found = {row[0] for row in database.execute("SELECT received FROM media")}
     assert said
     assert set(said) <= found
+
+
+def test_fsync_that_fails_in_a_running_daemon_ends_it(tmp_path: Path) -> None:
+    """In the middle of its work: a non-zero code, and no message went out that isn't on record."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    if mosquitto_path() is None:
+        pytest.skip("needs mosquitto")
+    with LocalBroker("mosquitto") as broker, Ear(broker, "edge/v1/+/registration/#") as ear:
+        site = Site(tmp_path, broker.port, {"vision": {"labels": LABELS}}).prepare()
+        story = list(shots(date(2025, 6, 11), pace=0.0))
+        camera = VirtualCamera(site.drop, pause=0.0)
+        camera.run(story[:4])
+        daemon = site.start()
+        site.wait_ready()
+        wait_for(lambda: _processed(site) == 4)
+        with _disk_failing(daemon.pid):
+            camera.run(story[4:8])
+            assert daemon.wait(60) == 1
+        with closing(sqlite3.connect(site.state / DATABASE)) as database:
+            kept = dict(database.execute("SELECT seq, payload FROM outbox"))
+        said = ear.below("edge/v1/site-1/registration/")
+        assert said
+        assert all(kept.get(json.loads(payload)["seq"]) == payload for payload in said)
+        site.run_until_idle()
+        assert _processed(site) == 8
+        assert {row["state"] for row in site.media().values()} == {"processed"}
 
 
 def test_daemon_ends_when_an_fsync_fails(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge.errors import VisionError
+from edge.errors import DiskFullError, VisionError
 from edge.vision.labels import Label, LabelSet
 from edge.vision.prompts import cached_label_vectors, label_vectors
 
@@ -90,6 +91,20 @@ def test_damaged_cache_is_computed_anew(tmp_path: Path, damage: str) -> None:
     np.testing.assert_array_equal(cached_label_vectors(LABELS, "b" * 64, tmp_path, texts), right)
     cached_label_vectors(LABELS, "b" * 64, tmp_path, texts)
     assert len(texts.calls) == 2
+
+
+def test_cache_on_a_full_disk_can_be_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says that the disk is full, for who waits for space; nothing is left behind."""
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("os.fsync", full)
+        with pytest.raises(DiskFullError, match="embeddings of the labels"):
+            cached_label_vectors(LABELS, "b" * 64, tmp_path, _Texts())
+    assert list(tmp_path.iterdir()) == []
+    assert len(cached_label_vectors(LABELS, "b" * 64, tmp_path, _Texts())) == len(LABELS.labels)
 
 
 def test_unwritable_cache_is_an_error(tmp_path: Path) -> None:
