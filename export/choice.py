@@ -88,7 +88,8 @@ def choose_both(
 ) -> tuple[Choice | None, Choice | None]:
     """Take images for calibration and, none of them the same by content, for evaluation.
 
-    One folder given for both is split, no burst on both sides. For evaluation bursts are taken whole, since
+    One folder given for both is split, no burst on both sides; of a folder inside the other the images are
+    its own alone. For evaluation bursts are taken whole, since
     visits are counted on them.
 
     Args:
@@ -102,8 +103,8 @@ def choose_both(
     """
     ours, many = _entries(calibration, step) if calibration else ([], 0)
     theirs, more = _entries(evaluation, step) if evaluation else ([], 0)
-    if calibration and evaluation and calibration.resolve() == evaluation.resolve():
-        ours, theirs = halves(ours)
+    if calibration and evaluation:
+        ours, theirs = _apart((calibration, ours), (evaluation, theirs))
     first = second = None
     if calibration:
         first = _Folder(calibration, many, step).take(spread(ours), counts[0])
@@ -112,6 +113,24 @@ def choose_both(
         avoid = frozenset(picture.sha256 for picture in first.pictures) if first else frozenset[str]()
         second = _Folder(evaluation, more, step).take(bursts, counts[1], avoid)
     return first, second
+
+
+def _apart(
+    first: tuple[Path, list[Entry]], second: tuple[Path, list[Entry]]
+) -> tuple[list[Entry], list[Entry]]:
+    """Folders with their entries, so that none is on both sides."""
+    (one, ours), (other, theirs) = first, second
+    if one.resolve() == other.resolve():
+        return halves(ours)
+    return _outside(ours, one, other), _outside(theirs, other, one)
+
+
+def _outside(entries: list[Entry], folder: Path, inner: Path) -> list[Entry]:
+    """Entries of a folder without those of a folder in it."""
+    if not inner.resolve().is_relative_to(folder.resolve()):
+        return entries
+    below = f"{inner.resolve().relative_to(folder.resolve()).as_posix()}/"
+    return [entry for entry in entries if not entry.name.startswith(below)]
 
 
 def blank(pictures: Sequence[Picture]) -> str:

@@ -89,6 +89,18 @@ def test_one_folder_for_both_is_split(tmp_path: Path) -> None:
     assert len(first | second) == 40
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_a_folder_in_the_other_the_images_are_its_own(tmp_path: Path, *, turned: bool) -> None:
+    """Otherwise one burst would be calibrated with and judged by."""
+    inner = fill(tmp_path, 20) / "a"
+    folders = (inner, tmp_path) if turned else (tmp_path, inner)
+    sides = choose_both(*folders)
+    outer = sides[folders.index(tmp_path)]
+    assert outer is not None
+    assert len(outer.pictures) == 10
+    assert not any(picture.name.startswith("a/") for picture in outer.pictures)
+
+
 def test_folders_that_share_contents_are_kept_apart(tmp_path: Path) -> None:
     """A copy under another name is the same image: it isn't evaluated on what it was calibrated with."""
     ours, theirs = fill(tmp_path / "ours", 10), fill(tmp_path / "theirs", 10, first=100)
