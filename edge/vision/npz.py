@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,7 +17,7 @@ LARGEST: Final = 1 << 30
 
 _UNREADABLE: Final = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, KeyError, NotImplementedError, RuntimeError,
-    MemoryError, OverflowError, SyntaxError, TypeError, IndexError, AttributeError,
+    MemoryError, OverflowError, SyntaxError, tokenize.TokenError, TypeError, IndexError, AttributeError,
 )  # fmt: skip
 """What the readers of ZIP and of arrays raise at damage, beside OSError and ValueError."""
 

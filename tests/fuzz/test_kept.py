@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -14,9 +16,10 @@ from edge.configuration import load
 from edge.delivery.commands import Commands
 from edge.delivery.connection import Incoming
 from edge.delivery.messages import BundleRef
-from edge.errors import BundleError, ConfigError, NotAnImageError, StoreError
+from edge.errors import BundleError, ConfigError, NotAnImageError, StoreError, UsageError
 from edge.intake.whole import MOST_SCANS, MOST_SEGMENTS, check
 from edge.interchange import Reading, Reject, reading_from
+from edge.service.cards.card import deployment_of, survey
 from edge.service.commands import Office
 from edge.settings import Settings
 from edge.store.database import Database, open_database
@@ -197,3 +200,40 @@ def test_camtrap_dp_table_with_a_short_row(tmp_path: Path) -> None:
         rows = list(found.rows)
     assert len(rows) == 1
     assert not isinstance(rows[0], Reject)
+
+
+def test_card_with_folders_in_folders_by_the_thousand(tmp_path: Path) -> None:
+    """They were walked by recursion, and came out as RecursionError."""
+    home = Path.cwd()
+    os.chdir(tmp_path)
+    for _ in range(1_500):
+        Path("a").mkdir()
+        os.chdir("a")
+    Path("IMG_0001.JPG").write_bytes(b"x")
+    os.chdir(home)
+    try:
+        found = survey(tmp_path)
+        assert [Path(image.name).name for image in found.images] == ["IMG_0001.JPG"]
+    finally:
+        subprocess.run(["rm", "-r", str(tmp_path / "a")], check=True)  # as pytest would, by recursion
+
+
+@pytest.mark.parametrize(
+    "text", [f"deployment = {NEST}", f"deployment = {DIGITS}", "#" * 70_000], ids=["nest", "digits", "long"]
+)
+def test_card_that_says_more_than_whose_it_is(tmp_path: Path, text: str) -> None:
+    """A nest came out as RecursionError; a file as large as the card would have been read whole."""
+    (tmp_path / "edge-card.toml").write_text(text)
+    with pytest.raises(UsageError, match=r"can't be read|names no deployment"):
+        deployment_of(tmp_path, None)
+
+
+@pytest.mark.parametrize("header", [b"{'descr': '<f4', 'shape': (", b"{'descr': '\0', 'x': 9" + b"9" * 60])
+def test_arrays_whose_header_ends_in_the_middle(tmp_path: Path, header: bytes) -> None:
+    """NumPy's reader of old headers let out the TokenError of Python's own tokenizer."""
+    array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    path = tmp_path / "golden.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", array)
+    with pytest.raises(ValueError, match=r"."):
+        read_npz(path)

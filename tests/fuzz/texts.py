@@ -18,6 +18,7 @@ from edge.errors import ConfigError, InterchangeError, UsageError
 from edge.interchange import Clock, Reading, duration, events_from, mapping_of, reading_from, write
 from edge.registration import Options
 from edge.search import phrases
+from edge.service.cards.card import ABOUT, deployment_of
 from edge.service.registering import Job, batch
 from edge.vision import clean
 from edge.vision.labels import load_label_set
@@ -98,6 +99,13 @@ def _package(files: tuple[bytes, bytes, bytes]) -> None:
         (folder / name).write_bytes(content)
     with reading_from(str(folder), Reading()) as found:
         batch(found.rows, Job(Options(), repeats_add=found.repeats_add))
+
+
+def _card(text: bytes) -> None:
+    (_FOLDER / ABOUT).write_bytes(text)
+    name = deployment_of(_FOLDER, None)
+    assert "/" not in name
+    assert name not in ("", ".", "..")
 
 
 def _truth(text: bytes) -> None:
@@ -256,5 +264,17 @@ TARGETS: list[Target[Any]] = [
         (InterchangeError,),
     ),
     Target("tables of truth", damaged([_TRUTH], _CELLS), _truth, (InterchangeError,)),
+    Target(
+        "whose a card is",
+        st.one_of(
+            damaged([b'deployment = "cam-07"\n'], [*_TOML_WORDS, b"../", b"/", b"$", b"#", b"\\u0000"]),
+            _nested(b"deployment = "),
+            st.text(max_size=20).map(
+                lambda name: tomli_w.dumps({"deployment": name}).encode(errors="replace")
+            ),
+        ),
+        _card,
+        (UsageError,),
+    ),
     Target("words", st.text(max_size=200), _words, ()),
 ]

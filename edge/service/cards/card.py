@@ -24,6 +24,7 @@ _COMMON: Final = frozenset(
     {"", "NO NAME", "NO_NAME", "UNTITLED", "NONAME", "SDCARD", "SD CARD", "SD_CARD", "CAMERA", "DCIM", "BOOT"}
     | {"BOOTFS", "ESP", "EFI", "SYSTEM", "DATA", "USB", "DISK", "BLACKVUE", "VOLUME", "NEW VOLUME"}
 )
+_LARGEST_ABOUT: Final = 65_536
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
 _UDEV: Final = Path("/run/udev/data")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
@@ -71,7 +72,7 @@ def survey(root: Path) -> Survey:
     images: list[CardFile] = []
     unreadable: list[tuple[str, str]] = []
     others = 0
-    for entry in _walk(root, "", unreadable):
+    for entry in _walk(root, unreadable):
         name = os.path.relpath(entry.path, root)
         if unfinished(entry.name) or classify_name(entry.name) is not None:
             others += name != ABOUT
@@ -122,10 +123,11 @@ def _said(root: Path) -> str | None:
     """What ``edge-card.toml`` says, None without one."""
     about = root / ABOUT
     try:
-        said = tomllib.loads(about.read_text("utf-8")).get("deployment")
+        with about.open("rb") as file:
+            said = tomllib.loads(file.read(_LARGEST_ABOUT).decode()).get("deployment")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError("can't be read", subject=str(about), hint=str(error)) from error
     if not isinstance(said, str):
         raise UsageError("names no deployment", subject=str(about), hint='write: deployment = "cam-07"')
@@ -148,20 +150,30 @@ def _names(root: Path) -> list[str]:
         raise IntakeError("card can't be read", subject=str(root), hint=hint) from error
 
 
-def _walk(root: Path, below: str, unreadable: list[tuple[str, str]]) -> Iterator[os.DirEntry[str]]:
-    """Every regular file, folders in order; what can't be listed is noted."""
+def _walk(root: Path, unreadable: list[tuple[str, str]]) -> Iterator[os.DirEntry[str]]:
+    """Every regular file, folders in order; what can't be listed is noted.
+
+    Without recursion: a card may have folders in folders by the thousand.
+    """
+    under_way = [_listed(root, "", unreadable)]
+    while under_way:
+        entry = next(under_way[-1], None)
+        if entry is None:
+            under_way.pop()
+        elif not entry.is_dir(follow_symlinks=False):
+            if entry.is_file(follow_symlinks=False):
+                yield entry
+        elif not passed_over(entry.name):
+            under_way.append(_listed(root, os.path.relpath(entry.path, root), unreadable))
+
+
+def _listed(root: Path, below: str, unreadable: list[tuple[str, str]]) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(root / below) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
+            return iter(sorted(entries, key=lambda entry: entry.name))
     except OSError as error:
         unreadable.append((below or ".", str(error.strerror)))
-        return
-    for entry in found:
-        if entry.is_dir(follow_symlinks=False):
-            if not passed_over(entry.name):
-                yield from _walk(root, os.path.join(below, entry.name), unreadable)  # noqa: PTH118 - relative
-        elif entry.is_file(follow_symlinks=False):
-            yield entry
+        return iter(())
 
 
 def _mounts(table: Path) -> list[tuple[str, str]]:
