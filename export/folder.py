@@ -16,7 +16,6 @@ from export.network import Draft, Network, PartName
 from export.request import CPUS
 
 GOLDEN, TOKENIZER, LICENSES, NOTICE = "golden.npz", "tokenizer.json", "LICENSES", "NOTICE"
-REPORT = "report.*"
 
 
 @dataclass(frozen=True)
