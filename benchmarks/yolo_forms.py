@@ -16,8 +16,8 @@ from edge.vision.decode import Pixels, decode, read_header
 from edge.vision.preprocess import Preprocessor, allocate
 from edge.vision.session import Model, runtime
 from export import frameworks
-from export.quantise import Material, quantised
-from export.recipes import static_form
+from export.quantise import Material
+from export.recipes import candidates
 from export.request import Options
 from export.yolo import build_network, options_of
 from export.yolo.checkpoint import load
@@ -53,8 +53,11 @@ def make_forms(
         spec = draft.section
         samples = [{spec.input.name: batch} for batch in _batches(pictures[0], spec.input)]
         material = Material(onnx.load(draft.graph), samples, draft.traits.left_out)
-        scheme, ranges = static_form(material, "x86", options)
-        onnx.save(quantised(ranges, scheme, draft.traits.left_out), folder / "int8.onnx")
+        (form,) = candidates(
+            draft.traits, material, part="detector", target="x86", precision="int8-static",
+            options=options, ranking=list,
+        )  # fmt: skip
+        onnx.save(form.build(), folder / "int8.onnx")
         difference = draft.difference
     (folder / "section.json").write_text(spec.model_dump_json(), "utf-8")
     (folder / "weights.txt").write_text(str(weights.resolve()), "utf-8")

@@ -36,6 +36,7 @@ from export.manifest import write_manifest
 from export.network import Network, PartName
 from export.progress import Progress
 from export.quantise import Material
+from export.quantise.graphs import by_layer
 from export.request import CPUS, Request, native
 from export.trial import Examiner
 
@@ -213,7 +214,8 @@ def _files(setting: Setting, choices: Sequence[Choice]) -> dict[PartName, PartFi
 
 def _stored(choice: Choice) -> StoredGraph:
     candidate = choice.chosen.candidate
-    return StoredGraph(choice.chosen.file, candidate.precision, candidate.unquantised, candidate.why)
+    left_out = by_layer(candidate.unquantised)
+    return StoredGraph(choice.chosen.file, candidate.precision, left_out, candidate.why)
 
 
 def self_test(folder: Path, manifest: Parts) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -85,6 +85,9 @@ class Boxes:
         same_count: images in which both find equally many.
         emptied: images in which the reference finds something and the other nothing: animals lost.
         filled: images in which only the other finds something: false alarms.
+        near_recalled, near_precise: all of them once more, counting as found what the other side scores a
+            little below the threshold too; without scores there are none. A box that rounding moves over the
+            threshold isn't lost or made up, and what these lack is.
     """
 
     found: int
@@ -96,6 +99,8 @@ class Boxes:
     same_count: int = 0
     emptied: int = 0
     filled: int = 0
+    near_recalled: Share | None = None
+    near_precise: Share | None = None
 
 
 @dataclass(frozen=True)
@@ -207,6 +212,31 @@ def boxes(reference: Sequence[Array], got: Sequence[Array]) -> Boxes:
         emptied=sum(want > 0 and have == 0 for want, have in counts),
         filled=sum(want == 0 and have > 0 for want, have in counts),
     )
+
+
+def scored_boxes(reference: Sequence[Array], got: Sequence[Array], thresholds: Sequence[float]) -> Boxes:
+    """The same of boxes with scores: strictly at the thresholds, and with partners from below them.
+
+    Args:
+        reference: per image n x 6: left, top, right, bottom, number of the kind, score; also those as
+            far below the thresholds as a partner may lie.
+        got: the same images by the other graph.
+        thresholds: of each kind.
+    """
+    wanted, found = ([_above(rows, thresholds) for rows in side] for side in (reference, got))
+    every, others = ([rows[:, :5] for rows in side] for side in (reference, got))
+    recalled, precise = boxes(wanted, others).recalled, boxes(every, found).precise
+    nothing = Share(0, 0)
+    return replace(
+        boxes(wanted, found),
+        near_recalled=recalled.get("all", nothing),
+        near_precise=precise.get("all", nothing),
+    )
+
+
+def _above(rows: Array, thresholds: Sequence[float]) -> Array:
+    limits = np.asarray(thresholds, np.float64)[rows[:, 4].astype(np.intp)]
+    return rows[rows[:, 5] >= limits, :5]
 
 
 class _Tally:

@@ -10,8 +10,9 @@ transformer    tensorrt   float16, float32
 either         cuda       float16, float32
 =============  =========  ================================================================
 
-Remedies of int8, cheapest first: the detection head in float32; ranges without the rarest values; on x86
-weights of eight bits; more and more of the most sensitive nodes in float32; on ARM unsigned activations.
+Remedies of int8, cheapest first: the detection head in float32; on x86 weights of eight bits; more and more
+of the most sensitive nodes in float32; ranges without the rarest values; on ARM unsigned activations. On
+processors the weights of what stays in float32 are stored in float16.
 """
 
 from __future__ import annotations
@@ -197,7 +198,8 @@ def _static_one(plan: Plan, left_out: Sequence[str], why: str, change: Change = 
         if plan.traits.family == "transformer":  # static or not, products of two activations stay as they are
             scheme = replace(scheme, operations=("Gemm", "MatMul"))
             return quantised(ranges, scheme, [*left_out, *activation_products(ranges.original)])
-        return quantised(ranges, scheme, left_out)
+        form = quantised(ranges, scheme, left_out)
+        return half_weights(form) if plan.target in CPUS else form  # what stays float computes as before
 
     return Candidate(
         precision_name(STATIC, left_out), build, tuple(left_out), why, pays="speed", target=plan.target
@@ -210,17 +212,17 @@ def _static_remedies(plan: Plan) -> Iterator[Candidate]:
     if not options.whole and not set(plan.traits.head) <= set(left_out):
         left_out, why = _and(left_out, plan.traits.head), _also(why, _HEAD)
         yield _static_one(plan, left_out, why)
-    if options.method is None:
-        yield _static_one(plan, left_out, _also(why, _RARE), Change(rare=False))
-    change = _AS_IT_IS
+    change, plain = _AS_IT_IS, why
     if plan.target == "x86" and options.weight_bits is None:
         change, why = Change(fine=True), _also(why, _FINE)
         yield _static_one(plan, left_out, why, change)
     worst = [name for name in plan.ranking() if name not in left_out]
     for count in _counts(worst):
         yield _static_one(plan, _and(left_out, worst[:count]), _also(why, _SENSITIVE), change)
+    if options.method is None:
+        yield _static_one(plan, left_out, _also(plain, _RARE), Change(rare=False))
     if plan.target == "arm":
-        yield _static_one(plan, left_out, _also(why, _UNSIGNED), Change(unsigned=True))
+        yield _static_one(plan, left_out, _also(plain, _UNSIGNED), Change(unsigned=True))
 
 
 def _dynamic(plan: Plan) -> Candidate:

@@ -104,10 +104,14 @@ def _choice(content: Content, name: str, choice: Content) -> list[str]:
 
 
 _VECTOR_HEADER = ("cosine, mean", "1st percentile", "least", "same label", "same where sure")
-_BOX_HEADER = ("recall", "small", "medium", "large", "precision", "same count", "emptied", "filled")
+_BOX_HEADER = (
+    "recall", "small", "medium", "large", "precision", "near recall", "near precision", "same count",
+    "emptied", "filled",
+)  # fmt: skip
 
 _BOX_NOTE = [
     "Boxes at an overlap (IoU) of 0.5; small ones have less than 1 % of the image, large ones 10 % and more.",
+    "Near: the other side's box may score up to 0.05 below the threshold; what is still missing isn't there.",
     "Same count: images with as many boxes as fp32 finds. Emptied: images where only fp32 finds any, filled:",
     "where only this does.",
     "",
@@ -126,7 +130,7 @@ def _floor_row(floors: Content, cost: Content, *, vectors: bool) -> tuple[str, .
         "",
         "",
         _least(floors["precision"]),
-        *[""] * 5,
+        *[""] * 7,
         faster,
         "",
     )
@@ -141,11 +145,12 @@ def _vector_cells(quality: Content | None) -> list[str]:
 
 def _box_cells(quality: Content | None) -> list[str]:
     if quality is None:
-        return ["not measured", *[""] * 7]
+        return ["not measured", *[""] * 9]
     recalled = [_share(quality["recalled"].get(size)) for size in ("all", "small", "medium", "large")]
     images = quality["images"]
     counts = [f"{quality[key]} of {images}" for key in ("same_count", "emptied", "filled")]
-    return [*recalled, _share(quality["precise"].get("all")), *counts]
+    near = [_share(quality.get(key)) for key in ("near_recalled", "near_precise")]
+    return [*recalled, _share(quality["precise"].get("all")), *near, *counts]
 
 
 def _sensitivity(choice: Content) -> list[str]:

@@ -19,7 +19,7 @@ from edge.vision.crops import region
 from edge.vision.heads import KINDS
 from edge.vision.session import Model
 from edge.vision.visual import VisualTower
-from export import measure
+from export import decisive, measure
 from export.gate import Candidate
 from export.measure import Boxes, Cost, Vectors
 from export.network import Draft, Feed
@@ -29,6 +29,9 @@ from export.texts import TextEmbedder
 
 Array = NDArray[Any]
 _LOOKS = 4  # samples that a sensitivity is measured on
+_DECISIONS = 12  # the same of detectors, of whose cells only few decide anything
+NEAR = 0.05
+"""A box whose score is this near to the threshold may fall on either side of it."""
 
 
 @dataclass(frozen=True)
@@ -145,12 +148,35 @@ class DetectorExaminer(Examiner):
 
     @cached_property
     def _wanted(self) -> list[Array]:
-        return found_boxes(self.draft.graph, self._section, self._images)
+        return scored_boxes(self.draft.graph, self._section, self._images)
 
     def quality(self, file: Path) -> Boxes:
         """Recall and precision of boxes, kinds included."""
         images = self.bench.progress.over(self._images, "looking at images")
-        return measure.boxes(self._wanted, found_boxes(file, self._section, images))
+        limits = list(_limits(self._section).values())
+        return measure.scored_boxes(self._wanted, scored_boxes(file, self._section, images), limits)
+
+    def loss(self, model: Any) -> float:
+        """How far a graph's scores stray where they decide; see :mod:`export.decisive`.
+
+        What a whole output loses is mostly background, and says little of boxes.
+        """
+        path = self._saved(model, "alone")
+        try:
+            got = self._scores(path)
+        finally:
+            path.unlink(missing_ok=True)
+        return decisive.stray(self._reference_scores, got)
+
+    @cached_property
+    def _reference_scores(self) -> list[Array]:
+        return self._scores(self.draft.graph)
+
+    def _scores(self, graph: Path) -> list[Array]:
+        model, names = Model(graph), self._section.outputs
+        few = [self._samples[i] for i in range(min(_DECISIONS, len(self._samples)))]
+        runs = (model.run(feed, list(names.values())) for feed in few)
+        return [decisive.scores(dict(zip(names, run, strict=True)), self._section) for run in runs]
 
 
 class VisualExaminer(Examiner):
@@ -207,10 +233,32 @@ def found_boxes(graph: Path, spec: manifest.Detector, images: Iterable[Image]) -
     Returns:
         per image n x 5: left, top, right, bottom, 0 to 1, and the kind's index.
     """
-    detector = detect.Detector(Model(graph), spec, detect.thresholds_of(spec, VisionSettings()))
+    return [rows[:, :5] for rows in _found(graph, spec, images, _limits(spec))]
+
+
+def scored_boxes(graph: Path, spec: manifest.Detector, images: Iterable[Image]) -> list[Array]:
+    """What a detector finds, down to :data:`NEAR` below the manifest's thresholds.
+
+    Returns:
+        per image n x 6: left, top, right, bottom, 0 to 1, the kind's index, the score.
+    """
+    lower = {kind: max(limit - NEAR, limit / 2) for kind, limit in _limits(spec).items()}
+    return _found(graph, spec, images, lower)
+
+
+def _limits(spec: manifest.Detector) -> dict[manifest.Kind, float]:
+    """The manifest's threshold of each kind, in the order of their numbers."""
+    limits = detect.thresholds_of(spec, VisionSettings())
+    return {kind: limits[kind] for kind in KINDS}
+
+
+def _found(
+    graph: Path, spec: manifest.Detector, images: Iterable[Image], limits: dict[manifest.Kind, float]
+) -> list[Array]:
+    detector = detect.Detector(Model(graph), spec, limits)
     buffers = detector.buffers()
     found = (detector(image, buffers)[0] for image in images)
-    return [np.column_stack([each.boxes, each.kinds]) for each in found]
+    return [np.column_stack([each.boxes, each.kinds, each.scores]) for each in found]
 
 
 def animals(boxes: Sequence[Array]) -> list[Array]:

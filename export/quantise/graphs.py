@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Feed = Mapping[str, Array]
+_MANY = 10  # nodes of a layer
 _ONE_FILE = 1_900_000_000  # a protobuf message ends at 2 GiB
 
 
@@ -50,6 +52,19 @@ def same_nodes(model: Any, other: Any, names: Iterable[str]) -> list[str]:
     wanted = set(names)
     values = {value for node in model.graph.node if node.name in wanted for value in node.output}
     return [node.name for node in other.graph.node if node.name in wanted or values & set(node.output)]
+
+
+def by_layer(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of nodes for people to read: of a layer with more than ten, only how many there are.
+
+    Args:
+        names: such as ``model.28.decoder.0/MatMul``, whose layer is ``model.28``.
+    """
+    layers: dict[str, list[str]] = {}
+    for name in names:
+        layers.setdefault(".".join(name.partition("/")[0].split(".")[:2]), []).append(name)
+    told = ([f"{layer} ({len(own)} nodes)"] if len(own) > _MANY else own for layer, own in layers.items())
+    return tuple(chain.from_iterable(told))
 
 
 def sort(model: Any) -> None:

@@ -43,9 +43,9 @@ _CPU = (
     "MaxPool",
     "Split",
 )
-GATED = ("Conv", "Gemm", "Add")
+GATED = ("Conv", "Gemm")
 """What is worth int8 on a processor where x * sigmoid(x), which stays in float, comes after each convolution:
-to join or divide its results in int8 only rounds them once more, and is no faster."""
+to add, join or divide its results in int8 only rounds them once more, and is no faster."""
 
 _LARGEST = {7: 64, 8: 127}
 

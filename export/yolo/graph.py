@@ -37,6 +37,7 @@ class Exported:
         outputs: the graph's outputs, in order; their names are the decoder's own.
         first: convolutions that read the image.
         grouped: convolutions with groups.
+        attention: convolutions that make queries, keys and values, and what follows from them.
         fine: everything that could be quantised at a quarter of the input's resolution or finer.
         decoding: nodes of RT-DETR's decoder.
         head: the last convolutions, the graph's outputs.
@@ -47,6 +48,7 @@ class Exported:
     outputs: tuple[str, ...]
     first: tuple[str, ...]
     grouped: tuple[str, ...]
+    attention: tuple[str, ...]
     fine: tuple[str, ...]
     decoding: tuple[str, ...]
     head: tuple[str, ...]
@@ -83,6 +85,7 @@ def export(checkpoint: Checkpoint, width: int, height: int, path: Path) -> Expor
         outputs,
         tuple(node.name for node in convolutions if node.input[0] in _pixels(model)),
         tuple(node.name for node in convolutions if _groups(node) > 1),
+        tuple(node.name for node in convolutions if ".attn." in node.name),
         tuple(node.name for node in _fine(model, height)),
         tuple(node.name for node in model.graph.node if checkpoint.queries and node.name.startswith(last)),
         tuple(node.name for node in convolutions if node.output[0] in produced),

@@ -32,7 +32,8 @@ MIN_COSINE: Final = 0.98
 _SAMPLES: Final = 4
 _PLAIN: Final = (
     "the first convolution and those with groups are faster in float32 on processors; values of the first "
-    "layers reach far, and so do int8's steps; the head's last convolutions decide by small differences"
+    "layers reach far, and so do int8's steps; attention takes its errors to the power of e; the head's last "
+    "convolutions decide by small differences"
 )
 _QUERIES: Final = _PLAIN + "; RT-DETR's decoder loses its queries in int8"
 _AGPL_NOTE: Final = (
@@ -106,7 +107,14 @@ def section_of(
 def traits_of(checkpoint: Checkpoint, exported: Exported) -> Traits:
     """What the quantiser has to know."""
     left_out = dict.fromkeys(
-        (*exported.first, *exported.fine, *exported.grouped, *exported.head, *exported.decoding)
+        (
+            *exported.first,
+            *exported.fine,
+            *exported.grouped,
+            *exported.attention,
+            *exported.head,
+            *exported.decoding,
+        )
     )
     return Traits(
         family="convolutional",

@@ -62,6 +62,25 @@ def test_no_boxes_at_all_is_no_difference() -> None:
     assert measure.boxes(nothing, nothing) == Boxes(0, {}, {}, images=1, same_count=1)
 
 
+def test_a_box_that_falls_just_below_the_threshold_is_near() -> None:
+    """Strictly it is lost, with a margin it is found; one that is far below, or made up, is neither."""
+    left, middle, right = [0.0, 0.0, 0.2, 0.2], [0.4, 0.0, 0.6, 0.2], [0.8, 0.0, 1.0, 0.2]
+    reference = [np.array([[*left, 0, 0.21], [*middle, 0, 0.9]])]
+    got = [np.array([[*left, 0, 0.18], [*right, 0, 0.3]])]
+    measured = measure.scored_boxes(reference, got, [0.2, 0.4, 0.4])
+    assert (measured.recalled["all"], measured.precise["all"]) == (Share(0, 2), Share(0, 1))
+    assert (measured.near_recalled, measured.near_precise) == (Share(1, 2), Share(0, 1))
+
+
+def test_thresholds_are_those_of_the_kind() -> None:
+    """A score of 0.3 is an animal's, not a person's."""
+    box = [0.0, 0.0, 0.2, 0.2]
+    rows = [np.array([[*box, 0, 0.3], [*box, 1, 0.3]])]
+    measured = measure.scored_boxes(rows, rows, [0.2, 0.4, 0.4])
+    assert measured.found == 1
+    assert measured.near_recalled == Share(1, 1)
+
+
 def test_two_boxes_do_not_share_a_partner() -> None:
     """One box over two that lie on each other finds one of them again."""
     box = [0.1, 0.1, 0.5, 0.5]

@@ -11,7 +11,7 @@ from edge.errors import ExportError
 from edge.vision.manifest import Target
 from export.gate import Candidate
 from export.network import Traits
-from export.quantise import Material
+from export.quantise import Material, storage
 from export.recipes import candidates, routes
 from export.request import Options, Precision
 from tests.export.quantise.toys import constants, convolutional, error, images, nodes, texts, transformer
@@ -103,6 +103,31 @@ def test_remedies_leave_out_the_head_then_ever_more_nodes() -> None:
     later = [remedy.unquantised for remedy in remedies]
     assert asked
     assert ("stem", "head", "depthwise", "middle") in later
+
+
+def test_on_x86_eight_bits_come_before_any_node_in_float() -> None:
+    """They cost nothing where there is VNNI; every later remedy in float32 has them too."""
+    ranking = ["depthwise", "middle", "else", "other"]
+    head = _heads(CONVOLUTIONAL, _toy(), ranking=lambda: ranking)[0]
+    largest = [np.abs(constants(form.build())["middle/weight_quantized"].astype(int)).max() for form in (
+        head, *islice(head.remedies(), 2)
+    )]  # fmt: skip
+    assert largest == [64, 64, 127]
+    nodes_too = list(head.remedies())[2]
+    assert "8 bits" in nodes_too.why
+    assert "sensitive" in nodes_too.why
+
+
+@pytest.mark.parametrize(("target", "dtype"), [("x86", np.float16), ("tensorrt", np.float32)])
+def test_what_stays_float_on_a_processor_is_stored_in_half(
+    target: Target, dtype: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A weight that is left out, were it large; TensorRT gets it as it is."""
+    monkeypatch.setattr(storage, "_WORTH_IT", 1)
+    traits = Traits("convolutional", left_out=("middle",))
+    values = constants(_heads(traits, _toy(), target, "int8-static")[0].build())
+    (weight,) = [value for name, value in values.items() if name.startswith("middle/weight")]
+    assert weight.dtype == dtype
 
 
 def test_arm_falls_back_to_unsigned_activations() -> None:

@@ -10,6 +10,7 @@ from edge.errors import ExportError
 from edge.vision.manifest import Target
 from export.graph import GraphBuilder
 from export.quantise import Material, Method, quantised, scheme_for, static_int8
+from export.quantise.graphs import by_layer
 from export.quantise.static import with_islands
 from tests.export.quantise.toys import constants, convolutional, error, images, material, nodes, outputs
 
@@ -83,6 +84,12 @@ def test_what_lies_between_float_nodes_stays_float_too() -> None:
     graph.output("both float", np.float32, (1, 8, 8, 8))
     graph.output("one float", np.float32, (1, 8, 8, 8))
     assert with_islands(graph.model(), ["a", "b"]) == ["a", "b", "both float"]
+
+
+def test_layers_of_many_nodes_are_told_by_their_number() -> None:
+    """Few nodes are named; a decoder of hundreds isn't."""
+    decoder = [f"model.28.decoder.{number}/MatMul" for number in range(300)]
+    assert by_layer(["model.0/Conv", *decoder, "stem"]) == ("model.0/Conv", "model.28 (300 nodes)", "stem")
 
 
 def test_calibration_is_made_once_for_each_method() -> None:
