@@ -34,6 +34,7 @@ from edge.service.reprocess import Optician, Reprocessor, reprocessing
 from edge.service.rules import apply_options, options_of
 from edge.service.snapshots import pictures
 from edge.service.space import Space
+from edge.service.sweeping import sweep
 from edge.service.threads import Writing, feeding, looking
 from edge.service.work import Outcome
 from edge.settings import Settings
@@ -158,7 +159,9 @@ class Daemon:
         self._workers = self._made_workers()
 
     def start(self) -> None:
-        """Start every thread; the self-test is behind us."""
+        """Sweep what a crash left, and start every thread; the self-test is behind us."""
+        if swept := sweep(self.settings.state, self._db):
+            log.info("%d files that an earlier process left were removed", swept)
         self._publisher.start()
         self._watcher.start()
         for worker in self._workers.values():

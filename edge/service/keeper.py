@@ -11,6 +11,7 @@ from typing import Final
 
 from edge.delivery.messages import Problem
 from edge.errors import DiskFullError, StoreBusyError, StoreCorruptError, StoreError
+from edge.service.ageing import Ageing
 from edge.service.emit import Voice
 from edge.service.heartbeat import Worker
 from edge.service.restating import has_strays, is_restating, restate, settle_strays
@@ -84,6 +85,7 @@ class Keeper:
         self._idle = idle
         self._wake = wake
         self._cleaner = Cleaner(settings, database)
+        self._ageing = Ageing(database)
         self._restating, self._strays = is_restating(database), has_strays(database)
         self._after = ""
         self._made = time.monotonic()
@@ -151,7 +153,8 @@ class Keeper:
 
     def _clean(self) -> bool:
         try:
-            step = self._cleaner.step(now_ms())
+            now = now_ms()
+            step = self._cleaner.step(now, since=self._ageing.since(now))
         except (DiskFullError, StoreBusyError, StoreCorruptError):
             raise
         except StoreError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from edge.errors import StoreError
+from edge.service.ageing import cutoff, runs_since
 from edge.service.choices import Facts, Sized, choose_snapshots, why_kept
 from edge.settings import Settings
 from edge.store.backup import FOLDER, backups
@@ -26,6 +27,7 @@ log = logging.getLogger("edge")
 SLICE: Final = 100
 """Files in one step: some 10 ms on a workstation, less than half a second on an SD card."""
 _DAMAGED_KEPT: Final = 2
+EVER: Final = -(2**62)
 _FRESH: Final = 3_600_000
 """ms; a snapshot that was just taken is about to be sent."""
 
@@ -51,24 +53,29 @@ class Cleaner:
         self._retention = Retention(database)
         self._place = Place()
 
-    def step(self, now: int) -> Step:
+    def step(self, now: int, *, since: int = EVER) -> Step:
         """Remove some.
 
         Args:
             now: the device's time, ms UTC.
+            since: since when its clock runs as time does (``edge.service.ageing``); nothing goes for its age
+                unless that is long enough ago.
 
         Raises:
             DiskFullError: not even that can be written down now.
             StoreError: a file can't be removed.
         """
-        removed = [self._messages(now), self._snapshots(now), self._damaged(now)]
-        originals = self._originals(now)
+        removed = [self._messages(now, since), self._snapshots(now, since), self._damaged(now)]
+        originals = self._originals(now, since)
         return Step(sum(removed) + originals.removed, originals.more or max(removed) >= SLICE)
 
-    def _messages(self, now: int) -> int:
+    def _messages(self, now: int, since: int) -> int:
         keep = self._settings.store.keep_acknowledged
+        before = cutoff(now, keep, since)
+        if before is None:
+            return 0
         with self._db.transaction():
-            number = Outbox(self._db).prune(now - round(keep * 1000), 5 * SLICE)
+            number = Outbox(self._db).prune(before, 5 * SLICE)
             if number:
                 what = "delivered messages"
                 self._retention.record(
@@ -76,10 +83,10 @@ class Cleaner:
                 )
         return number
 
-    def _snapshots(self, now: int) -> int:
+    def _snapshots(self, now: int, since: int) -> int:
         store = self._settings.store
         lacking = store.snapshots_free - free_space(self._settings.state)
-        before = None if store.keep_snapshots is None else now - round(store.keep_snapshots * 1000)
+        before = None if store.keep_snapshots is None else cutoff(now, store.keep_snapshots, since)
         limit = now - _FRESH if lacking > 0 else before
         found = [] if limit is None else self._retention.snapshots(limit, SLICE)
         chosen = choose_snapshots([self._sized(s) for s in found], before=before, lacking=lacking)
@@ -108,11 +115,11 @@ class Cleaner:
             _unlink(files)
         return len(old)
 
-    def _originals(self, now: int) -> Step:
+    def _originals(self, now: int, since: int) -> Step:
         keep = self._settings.store.keep_originals
-        if keep is None:
+        before = None if keep is None else cutoff(now, keep, since)
+        if keep is None or before is None:
             return Step(0, more=False)
-        before = now - round(keep * 1000)
         found = self._retention.originals(self._place, before, SLICE)
         if not found:
             self._place = Place()  # what couldn't go yet is asked for again in the next pass
@@ -127,7 +134,8 @@ class Cleaner:
     def _remove(self, files: Sequence[Original], now: int, reason: str) -> None:
         removals = [Removal(now, "original", file.file, 1, file.size, reason) for file in files]
         self._retention.forget_originals(files, removals, f"removed: {reason}")
-        _unlink(self._settings.drop / file.file for file in files)
+        # One that was replaced while this was written down is another one, and stays.
+        _unlink(self._settings.drop / f.file for f in files if all(_looked_at(self._settings.drop, f)))
         log.info("removed %d originals from the drop folder: %s", len(files), reason)
 
 
@@ -149,10 +157,10 @@ def due(settings: Settings, database: Database, now: int) -> list[Due]:
         now: the device's time, ms UTC.
     """
     store, retention = settings.store, Retention(database)
-    messages = retention.count_messages(now - round(store.keep_acknowledged * 1000))
+    messages = retention.count_messages(_before(database, now, store.keep_acknowledged))
     found = [Due("messages", messages, 0, f"delivered more than {_days(store.keep_acknowledged)} ago")]
     if store.keep_snapshots is not None:
-        number = retention.count_snapshots(now - round(store.keep_snapshots * 1000))
+        number = retention.count_snapshots(_before(database, now, store.keep_snapshots))
         found.append(Due("snapshots", number, 0, f"older than {_days(store.keep_snapshots)}"))
     lacking = max(0, store.snapshots_free - free_space(settings.state))
     rule = f"the oldest, until {store.snapshots_free} bytes are free"
@@ -164,7 +172,7 @@ def _due_originals(settings: Settings, database: Database, now: int) -> list[Due
     keep = settings.store.keep_originals
     if keep is None:
         return [Due("originals", 0, 0, "never (store.keep_originals isn't set)")]
-    before, place, tally = now - round(keep * 1000), Place(), dict[str, list[int]]()
+    before, place, tally = _before(database, now, keep), Place(), dict[str, list[int]]()
     while found := Retention(database).originals(place, before, SLICE):
         place = Place(found[-1].received, found[-1].media_id)
         files = [file for file in found if file.name]
@@ -174,6 +182,13 @@ def _due_originals(settings: Settings, database: Database, now: int) -> list[Due
     rule = f"older than {_days(keep)}, told and backed up"
     kept = [Due("originals", 0, 0, f"{len(sizes)} stay: {why}") for why, sizes in sorted(tally.items())]
     return [Due("originals", len(removable), sum(removable), rule), *kept]
+
+
+def _before(database: Database, now: int, keep: float) -> int:
+    """What is stamped before this is older than may be kept, as far as the daemon knows of the clock."""
+    since = runs_since(database)
+    before = cutoff(now, keep, EVER if since is None else since)
+    return EVER if before is None else before
 
 
 def reasons(
