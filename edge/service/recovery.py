@@ -71,7 +71,9 @@ def replace_database(state: Path, chosen: Prepared | None = None, *, itself: boo
         DiskFullError: there is no space to prepare it; nothing was changed.
         StoreError: the disk refused.
     """
-    old = parts(state / DATABASE) or [p for aside in damaged(state)[-1:] for p in parts(aside)]
+    old = parts(state / DATABASE)
+    if state / DATABASE not in old:  # gone, or a crash came between moving it aside and moving its log
+        old += [path for aside in damaged(state)[-1:] for path in parts(aside)]
     known = salvage(old)
     with ExitStack() as undo:
         undo.callback(forget_copy, state)

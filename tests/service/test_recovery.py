@@ -304,6 +304,24 @@ def test_power_cut_between_the_renames_is_made_good(tmp_path: Path) -> None:
     desk.database.close()
 
 
+def test_log_that_lies_alone_does_not_hide_what_was_said(tmp_path: Path) -> None:
+    """What subscribers may know is read from the database that was moved aside, though its log wasn't yet."""
+    images = _images(4)
+    desk = Corrigible.at(tmp_path)
+    desk.record(*images[:2], close=True)
+    _backup(desk)
+    desk.record(*images[2:], close=True)
+    late = {r.id for r in registrations(desk.database)}
+    desk.database.close()
+    (tmp_path / DATABASE).rename(tmp_path / "corrupt-20260101T000000-abcdef.db")
+    (tmp_path / f"{DATABASE}-wal").write_bytes(b"\xa5" * 9000)
+    desk = _reopened(tmp_path)
+    late -= {r.id for r in registrations(desk.database)}
+    assert late
+    assert {row[0] for row in desk.database.execute("SELECT registration_id FROM strays")} == late
+    desk.database.close()
+
+
 def test_first_start_is_no_recovery(tmp_path: Path) -> None:
     """An empty folder gets a database and no note."""
     database, note = opened(tmp_path)
