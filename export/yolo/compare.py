@@ -78,6 +78,8 @@ def difference(
             heads = [value.numpy() for value in exported.module(pixels)]
             decoded, _ = checkpoint.model(pixels.permute(0, 3, 1, 2).float() / 255)
         own = reference_boxes(decoded.numpy()[0], checkpoint, batch.shape[2], batch.shape[1])
+        if checkpoint.queries:
+            results = in_order(heads, results)
         head = max(_share(want, got) for want, got in zip(heads, results, strict=True))
         found = _worse(found, head, _decoded(own, by_name(exported, results), decoder, batch))
     return found
@@ -141,6 +143,22 @@ def _decoded(own: Array, outputs: Any, decoder: Decoder, batch: Array) -> Array:
             nearest = int(np.argmin(box + score))
             differences.append((box[nearest], score[nearest]))
     return np.array(differences).reshape(-1, 2)
+
+
+def in_order(wanted: Sequence[Array], results: Sequence[Array]) -> list[Array]:
+    """RT-DETR's queries in the order of the reference's: of two equally good ones either may come first.
+
+    Args:
+        wanted: arrays of 1 x queries x anything.
+        results: the same by the other graph.
+    """
+    scales = [max(float(np.ptp(want)), float(np.finfo(np.float32).tiny)) for want in wanted]
+    ours, theirs = (
+        np.concatenate([value[0] / scale for value, scale in zip(side, scales, strict=True)], axis=1)
+        for side in (results, wanted)
+    )
+    nearest = [int(np.abs(ours - row).max(axis=1).argmin()) for row in theirs]
+    return [value[:, nearest] for value in results]
 
 
 def _share(want: Array, got: Array) -> float:

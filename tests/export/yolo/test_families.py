@@ -31,7 +31,8 @@ def test_onnx_torch_and_ultralytics_agree(tmp_path: Path, family: str, bins: int
     batches = list(feeds(scenes(2, WIDTH, HEIGHT, 1), SPEC))
     found = difference(opened, exported, batches, yolo_dfl)
     assert found.compared == 60
-    assert found.largest < 1e-3
+    assert max(found.heads, found.scores) < 1e-4
+    assert found.boxes < 5e-3  # untrained logits reach far, and a softmax of them magnifies rounding
     graph = Model(exported.path)
     together = graph.run({"image": np.concatenate(batches)}, exported.outputs)
     alone = [graph.run({"image": batch}, exported.outputs) for batch in batches]
