@@ -229,8 +229,9 @@ class Span(Message):
 class ReplayReply(Message):
     """The answer to a replay, sent after the broker took the last of its messages.
 
-    ``missing`` will never come: removed after the retention period, refused by the broker, or never given
-    out. ``waiting`` were not sent yet and will come by themselves.
+    ``missing`` will never come: removed after the retention period, refused by the broker for what they are,
+    or never given out. ``waiting`` were not sent yet and will come by themselves, or were refused for now:
+    what is still missing after a while is asked for again.
     """
 
     schema_: Literal["edge.reply/1"] = Field(default="edge.reply/1", alias="schema")

@@ -39,11 +39,13 @@ class Replay:
         self._unanswered += 1
         return self._page.popleft()
 
-    def answered(self, seq: int, *, taken: bool) -> None:
-        """The broker took a row, or refused it."""
+    def answered(self, seq: int, *, taken: bool, for_now: bool = False) -> None:
+        """The broker took a row, or refused it; ``for_now``: it may take it when it is asked for again."""
         self._unanswered -= 1
         if taken:
             self._sent += 1
+        elif for_now:
+            self._waiting += 1
         else:
             self._miss(seq, seq)
 

@@ -285,7 +285,8 @@ class Session:
             case _Line(row):
                 self._line_answered(row, code, now)
             case _Again(row, replay):
-                replay.answered(row.seq, taken=code < reasons.FAILURE)
+                verdict = reasons.fate(code)
+                replay.answered(row.seq, taken=verdict == "taken", for_now=verdict != "aside")
             case _Notice(notice) if code >= reasons.FAILURE:
                 self._desk.notices.refused(notice, reasons.explain(code)[0], now)
             case _Notice(notice):

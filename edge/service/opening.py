@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from edge.delivery.messages import Problem
-from edge.errors import DiskFullError, EdgeError, StoreCorruptError, StoreError
+from edge.errors import DiskFullError, EdgeError, StoreBusyError, StoreCorruptError, StoreError
 from edge.service.notify import notify
 from edge.service.recovery import Replaced, replace_database
 from edge.store.ballast import Ballast
@@ -80,6 +80,8 @@ def until_space(
 ) -> T | None:
     """Try to begin until the disk has room for it, giving up the ballast first; None if told to stop.
 
+    Another program that holds the database's lock is waited out in the same way.
+
     Args:
         attempt: what to do; leaves nothing behind where it fails.
         ballast: the reserve.
@@ -90,14 +92,16 @@ def until_space(
     while not stop.is_set():
         try:
             return attempt()
-        except DiskFullError as error:
-            if ballast.give_up():
+        except (DiskFullError, StoreBusyError) as error:
+            full = isinstance(error, DiskFullError)
+            if full and ballast.give_up():
                 log.warning("%s: the ballast was given up to start", error)
                 continue
+            awaited = "space" if full else "the database"
             if not told:
-                log.warning("%s: waiting for space", error)
+                log.warning("%s: waiting for %s", error, awaited)
                 told = True
-            notify("STATUS=disk is full, waiting for space")
+            notify(f"STATUS={error.what}, waiting for {awaited}")
             _extend()
             stop.wait(wait)
     return None

@@ -323,6 +323,18 @@ def test_a_replay_sends_what_was_acknowledged_and_counts_the_rest() -> None:
     assert [(span.first, span.last) for span in reply.missing] == [(3, 5), (250, 250), (261, 300)]
 
 
+def test_a_row_that_is_refused_for_now_is_not_given_up() -> None:
+    """Access rules and quotas change: who asks is told to ask again, not that it will never come."""
+    outbox, _ = _filled(*"aaa")
+    outbox.acknowledge([1, 2, 3])
+    replay = _replay(outbox, 1, 3)
+    while row := replay.next():
+        replay.answered(row.seq, taken=row.seq == 1, for_now=row.seq == 2)
+    reply = replay.reply()
+    assert (reply.sent, reply.waiting) == (1, 1)
+    assert [(span.first, span.last) for span in reply.missing] == [(3, 3)]
+
+
 def test_a_replay_is_done_when_its_last_row_is_answered() -> None:
     """The answer is not given while a row is in flight; a refused row is missing."""
     outbox = MemoryOutbox()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from edge.errors import DiskFullError, StoreCorruptError
+from edge.errors import DiskFullError, StoreBusyError, StoreCorruptError
 from edge.service import keeper as module
 from edge.service.keeper import FIRST_BACKUP, Keeper, is_due
 from edge.service.opening import until_space
@@ -134,6 +134,21 @@ def test_start_on_a_full_disk_gives_up_the_ballast_first(tmp_path: Path) -> None
     assert held == [True, False, False, False]
     stop.set()
     assert until_space(attempt, ballast, stop, wait=0.0) is None
+
+
+def test_start_waits_for_a_busy_database_and_keeps_the_ballast(tmp_path: Path) -> None:
+    """Another program will be done with it some time; space wouldn't help."""
+    ballast, tries = Ballast(tmp_path, 1 << 16, 0), list[int]()
+    assert ballast.take_up()
+
+    def attempt() -> str:
+        tries.append(1)
+        if len(tries) < 3:
+            raise StoreBusyError("database is busy")
+        return "begun"
+
+    assert until_space(attempt, ballast, threading.Event(), wait=0.0) == "begun"
+    assert (len(tries), ballast.held) == (3, True)
 
 
 ages = st.lists(st.floats(-1e9, 1e9), max_size=4)
