@@ -31,6 +31,7 @@ from edge.settings import Settings
 from edge.store.database import Database
 from edge.store.ledger import Ledger
 from edge.store.outbox import Outbox
+from edge.store.requests import Reprocessing
 from edge.vision.pipeline import VisionInfo
 from edge.vision.providers import CPU
 from edge.vision.selftest import ProviderReport
@@ -100,7 +101,11 @@ class HealthDesk:
             state=self._state(problems),
             since=timestamp(self._since),
             problems=problems,
-            intake=_intake(gauges, incomplete=Ledger(self._db).incomplete()),
+            intake=_intake(
+                gauges,
+                incomplete=Ledger(self._db).incomplete(),
+                reprocess=Reprocessing(self._db).waiting(),
+            ),
             outbox=OutboxHealth(
                 pending=counts.pending,
                 set_aside=counts.set_aside,
@@ -149,7 +154,12 @@ def find_problems(gauges: Gauges, disk: DiskHealth, settings: Settings) -> list[
         found.append(
             Problem(code="not_authorized", message=f"the broker refuses: {names}", hint="check its ACL")
         )
-    return [*found, *gauges.keeping, *provider_problems(gauges.vision.providers)]
+    return [
+        *found,
+        *gauges.keeping,
+        *provider_problems(gauges.vision.providers),
+        *text_problems(gauges.vision.text_damage),
+    ]
 
 
 def disk_health(settings: Settings) -> DiskHealth:
@@ -186,6 +196,19 @@ def provider_problems(report: ProviderReport) -> list[Problem]:
     ]
 
 
+def text_problems(damage: str) -> list[Problem]:
+    """A text model that the next query, or the next set of labels, would fail on."""
+    if not damage:
+        return []
+    return [
+        Problem(
+            code="text_model_damaged",
+            message=damage,
+            hint="searches by text fail, and so will a start with other labels: copy the bundle again",
+        )
+    ]
+
+
 def _watch_problems(watch: WatchState, drop: Path) -> list[Problem]:
     found = []
     if not watch.drop_present:
@@ -212,7 +235,7 @@ def _watch_problems(watch: WatchState, drop: Path) -> list[Problem]:
     return found
 
 
-def _intake(gauges: Gauges, *, incomplete: int) -> IntakeHealth:
+def _intake(gauges: Gauges, *, incomplete: int, reprocess: int) -> IntakeHealth:
     return IntakeHealth(
         scanned=gauges.watch.scanned,
         scans=gauges.watch.scans,
@@ -223,6 +246,7 @@ def _intake(gauges: Gauges, *, incomplete: int) -> IntakeHealth:
         duplicates=gauges.duplicates,
         set_aside=gauges.set_aside,
         incomplete=incomplete,
+        reprocess=reprocess,
     )
 
 

@@ -51,6 +51,7 @@ class VisionInfo:
         dimension: of embeddings.
         languages: that free-text search understands.
         providers: asked, in use, refused with reasons.
+        text_damage: what is wrong with the text model's files, or empty; images don't need them.
     """
 
     bundle: str
@@ -62,6 +63,7 @@ class VisionInfo:
     dimension: int
     languages: tuple[str, ...]
     providers: ProviderReport
+    text_damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class Vision:
         self._sha256 = bundle_sha256(bundle)
         self._texts = Texts(bundle, manifest, settings.threads)
         self._classifier = self._classifier_of(labels, cache)
+        self._texts.look()
         self._own = threading.local()
 
     @classmethod
@@ -241,6 +244,7 @@ class Vision:
             dimension=self._manifest.visual.dimension,
             languages=self._manifest.text.languages,
             providers=self._lineup.report,
+            text_damage=self._texts.damage,
         )
 
     def _looked(self, look: Callable[[_Eyes], T]) -> T:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import BundleError
-from edge.vision.manifest import Manifest, verify_file
+from edge.vision.manifest import Manifest, Text, verify_file
 from edge.vision.providers import target_of
 from edge.vision.session import CPU, Model, require
 from edge.vision.tokens import Tokens, fixed_length
@@ -38,9 +38,8 @@ class TextTower:
         self._spec = spec
         self._dimension = manifest.visual.dimension
         # tokenizers raises bare Exceptions; bytes that are the manifest's leave no reason for one.
-        verify_file(bundle / spec.tokenizer, spec.tokenizer_sha256)
+        verify_text(bundle, spec, provider)
         stored = spec.stored_for(target_of(provider))
-        verify_file(bundle / stored.file, stored.sha256)
         self.model = Model(bundle / stored.file, provider, threads)
         require(self.model, [spec.ids, *([spec.mask] if spec.mask else [])], [spec.output])
         length = fixed_length(self.model.inputs[spec.ids])
@@ -72,6 +71,22 @@ class TextTower:
                 subject=str(self.model.path),
             )
         return unit(output.astype(np.float32))
+
+
+def verify_text(bundle: Path, spec: Text, provider: str = CPU) -> None:
+    """Compare the files of the text tower with the manifest; nothing is opened.
+
+    Args:
+        bundle: the folder.
+        spec: the manifest's section.
+        provider: whose file is meant.
+
+    Raises:
+        BundleError: a file is missing or its bytes differ.
+    """
+    verify_file(bundle / spec.tokenizer, spec.tokenizer_sha256)
+    stored = spec.stored_for(target_of(provider))
+    verify_file(bundle / stored.file, stored.sha256)
 
 
 def unit(vectors: Vectors) -> Vectors:

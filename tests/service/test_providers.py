@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.delivery.messages import ModelHealth
-from edge.service.health import model_health, provider_problems
+from edge.service.health import model_health, provider_problems, text_problems
 from edge.vision.pipeline import VisionInfo
 from edge.vision.providers import CPU, CUDA, TENSORRT
 from edge.vision.selftest import ProviderReport, Refusal, Why
@@ -44,6 +44,14 @@ def test_health_says_what_was_asked_for_and_what_is_in_use() -> None:
         (CUDA, "failed", "wrong"),
     ]
     assert said.files == {"visual": "visual.onnx"}
+
+
+def test_damaged_text_model_needs_a_person() -> None:
+    """What is wrong goes into the message; a sound one is no problem."""
+    (problem,) = text_problems("file differs from its manifest: /b/text.onnx")
+    assert problem.code == "text_model_damaged"
+    assert "/b/text.onnx" in problem.message
+    assert text_problems("") == []
 
 
 def test_older_health_is_still_read() -> None:

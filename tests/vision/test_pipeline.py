@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge.errors import ImageError
+from edge.errors import BundleError, ImageError
 from edge.settings import VisionSettings
 from edge.vision import pipeline
 from edge.vision.decode import Header, Pixels, decode
@@ -279,6 +279,35 @@ def test_text_model_is_not_held(
     (bundle / "text.onnx").unlink()
     again = Vision.open(bundle, toy.LABELS, settings, tmp_path / "cache")
     assert _see(again, (24, 24, RED)).label == "Red"
+
+
+@pytest.mark.parametrize("file", ["text.onnx", "tokenizer.json"])
+def test_damaged_text_model_is_told_at_the_start(
+    vision: Vision, bundle: Path, settings: VisionSettings, tmp_path: Path, file: str
+) -> None:
+    """Labels from the cache need no text model, so that its damage is told, and nothing is opened for it."""
+    assert not vision.info().text_damage
+    sound = (bundle / file).read_bytes()
+    (bundle / file).write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    again = Vision.open(bundle, toy.LABELS, settings, tmp_path / "cache")
+    assert "differs from its manifest" in again.info().text_damage
+    assert file in again.info().text_damage
+    assert again._texts._tower is None
+    assert _see(again, (24, 24, RED)).label == "Red"
+    with pytest.raises(BundleError, match=file):
+        again.text("red")
+    (bundle / file).write_bytes(sound)
+    again.text("red")
+    assert not again.info().text_damage
+
+
+def test_damaged_text_model_ends_a_start_that_needs_it(
+    bundle: Path, settings: VisionSettings, tmp_path: Path
+) -> None:
+    """Without kept embeddings of the labels nothing could be named."""
+    (bundle / "text.onnx").write_bytes(b"")
+    with pytest.raises(BundleError, match="file differs from its manifest"):
+        Vision.open(bundle, toy.LABELS, settings, tmp_path / "cache")
 
 
 def test_queries_keep_it_until_released(vision: Vision) -> None:
