@@ -119,6 +119,7 @@ class IntakeHealth(Message):
     duplicates: Whole = 0
     set_aside: Whole = 0
     incomplete: Whole = Field(default=0, description="files on record that never became whole, as of now")
+    reprocess: Whole = Field(default=0, description="images in line to be looked at again")
 
 
 class OutboxHealth(Message):
