@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import ProviderError
 from edge.settings import VisionSettings
 from edge.vision.classify import Classifier, Verdict, pooled
 from edge.vision.crops import Corners, region
@@ -31,8 +30,6 @@ from edge.vision.sight import Box, Detection, Embedding, Sight, Timings
 from edge.vision.snapshot import snapshot
 from edge.vision.text import Vectors
 from edge.vision.visual import VisualBuffers, VisualTower
-
-T = TypeVar("T")
 
 MOST_CROPS: Final = 16
 """Animals of one image that are named; a flock's others are counted."""
@@ -173,7 +170,7 @@ class Vision:
             ImageError: not a JPEG, larger than allowed, cut off or damaged.
             ProviderError: a model failed to run, and no other provider can take over.
         """
-        return self._looked(lambda eyes: self._see(eyes, data, max_pixels))
+        return self._lineup.use(lambda eyes: self._see(eyes, data, max_pixels))
 
     def _see(self, eyes: _Eyes, data: bytes, max_pixels: int) -> Sight:
         start = time.perf_counter()
@@ -224,7 +221,7 @@ class Vision:
         """
         header = read_header(data, max_pixels=max_pixels)
         image = decode(data, header, self._factor(header))
-        vectors, _ = self._looked(lambda eyes: eyes.visual([image], self._visual_buffers()))
+        vectors, _ = self._lineup.use(lambda eyes: eyes.visual([image], self._visual_buffers()))
         vector: Vectors = vectors[0]
         return vector
 
@@ -246,15 +243,6 @@ class Vision:
             providers=self._lineup.report,
             text_damage=self._texts.damage,
         )
-
-    def _looked(self, look: Callable[[_Eyes], T]) -> T:
-        """Look with what is in use; with what takes over where its provider fails."""
-        while True:
-            eyes = self._lineup.in_use
-            try:
-                return look(eyes)
-            except ProviderError as error:
-                self._lineup.failed(eyes, error)
 
     def _classifier_of(self, labels: LabelSet, cache: Path) -> Classifier:
         vectors = cached_label_vectors(labels, self._sha256, cache, self._texts.embed)
