@@ -15,12 +15,12 @@ from edge.vision.bundles import find_bundle
 from edge.vision.labels import LabelSet, load_label_set
 from edge.vision.manifest import Detector, Manifest, Text, Visual, load_manifest
 from edge.vision.prompts import label_vectors
-from export import pictures, trial
+from export import pictures, recipes, trial
 from export.evaluation import MadeUp, Material
 from export.network import Feed, Network, PartName
 from export.pictures import Array, Image, Size
 from export.progress import Progress
-from export.request import Request
+from export.request import Request, native
 from export.texts import TextEmbedder
 
 COMPANION = "starter"
@@ -91,7 +91,7 @@ class Setting:
         """Inputs to calibrate a part with."""
         if part == "text":
             embedder = self._embedder()
-            return [embedder.feed([text]) for text in prompts(self.labels)[:_TEXTS]]
+            return [embedder.feed([text]) for text in self._texts[0]]
         section = self.network.drafts[part].section
         assert isinstance(section, Detector | Visual)  # noqa: S101 - for the type checker
         return pictures.feeds(self._calibration(section), section.input, self.scratch)
@@ -115,7 +115,19 @@ class Setting:
             crops = pictures.canvases(cut, spec.input, self.scratch)
             return trial.VisualExaminer(bench, draft, crops, self._label_vectors(), samples)
         scale = self.section("visual", Visual).logit_scale
-        return trial.TextExaminer(bench, draft, self._tokenizer(), prompts(self.labels), scale)
+        return trial.TextExaminer(bench, draft, self._tokenizer(), self._texts[1], scale)
+
+    @cached_property
+    def _texts(self) -> tuple[list[str], list[str]]:
+        """What a text tower is calibrated with and what it is judged by.
+
+        No text is in both. Forms without calibration, which is most of text towers', have seen none of them
+        and are judged by all.
+        """
+        every = prompts(self.labels)
+        family = self.network.drafts["text"].traits.family
+        calibrated = "int8-static" in recipes.routes(family, native(), self.request.precision, "text")
+        return dealt(every) if calibrated else ([], every)
 
     def _animals(self, material: Material) -> list[Array]:
         images = self.progress.over(material.images(self.need), "finding animals")
@@ -137,6 +149,18 @@ class Setting:
 def prompts(labels: LabelSet) -> list[str]:
     """Every text of a label set, each once."""
     return list(dict.fromkeys(prompt for label in labels.labels for prompt in label.prompts))
+
+
+def dealt(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Texts for calibrating and texts for judging; none is in both.
+
+    Every other one of the first, as many as are wanted, so that labels at the beginning are in both halves.
+    Two texts at least are left to judge by, and one to calibrate with.
+    """
+    count = min(_TEXTS, len(texts) // 2)
+    ours = list(texts[: 2 * count : 2])
+    held = set(ours)
+    return ours, [text for text in texts if text not in held]
 
 
 def check_network(network: Network) -> None:

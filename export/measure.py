@@ -312,6 +312,8 @@ def paired(
 ) -> Paired:
     """Times of both, run in turns so that other load falls on both.
 
+    Who begins a turn changes with the turn: whoever runs second finds the caches as the first left them.
+
     Args:
         run: what is measured.
         reference: what it is compared with.
@@ -323,21 +325,14 @@ def paired(
     while len(times[0]) <= rounds:
         if len(times[0]) > _FEWEST_TURNS and time.perf_counter() - began > seconds:
             break
-        for callee, spent in zip((run, reference), times, strict=True):
+        turn = ((run, times[0]), (reference, times[1]))
+        for callee, spent in turn if len(times[0]) % 2 else reversed(turn):
             start = time.perf_counter()
             callee()
             spent.append((time.perf_counter() - start) * 1e3)
     ours, theirs = (spent[1:] for spent in times)
     ratios = [slow / max(quick, 1e-9) for quick, slow in zip(ours, theirs, strict=True)]
     return Paired(Spread.of(ours), Spread.of(theirs), Spread.of(ratios))
-
-
-def latency(
-    run: Callable[[], object], reference: Callable[[], object], rounds: int = 15
-) -> tuple[float, float]:
-    """Median milliseconds of both, run in turns."""
-    times = paired(run, reference, rounds)
-    return times.run.median, times.reference.median
 
 
 def plain(measured: object) -> Any:

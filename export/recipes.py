@@ -154,6 +154,12 @@ class Change:
     rare: bool = True
     fine: bool = False
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """It in a form's name: without them a form and its remedy would share one."""
+        said = {"8 bits": self.fine, "percentile": not self.rare, "unsigned": self.unsigned}
+        return tuple(word for word, true in said.items() if true)
+
 
 _AS_IT_IS = Change()
 
@@ -201,9 +207,8 @@ def _static_one(plan: Plan, left_out: Sequence[str], why: str, change: Change = 
         form = quantised(ranges, scheme, left_out)
         return half_weights(form) if plan.target in CPUS else form  # what stays float computes as before
 
-    return Candidate(
-        precision_name(STATIC, left_out), build, tuple(left_out), why, pays="speed", target=plan.target
-    )
+    name = ", ".join((precision_name(STATIC, left_out), *change.words))
+    return Candidate(name, build, tuple(left_out), why, pays="speed", target=plan.target)
 
 
 def _static_remedies(plan: Plan) -> Iterator[Candidate]:

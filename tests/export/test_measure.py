@@ -164,10 +164,10 @@ def test_a_share_lies_in_its_interval(pair: tuple[int, int]) -> None:
 
 
 def test_both_run_in_turns() -> None:
-    """Each round runs the one and the other, after one round that isn't counted."""
+    """Each round runs both, the second one first in the next; the first round isn't counted."""
     calls: list[str] = []
     times = measure.paired(lambda: calls.append("a"), lambda: calls.append("b"), rounds=3)
-    assert calls == ["a", "b"] * 4
+    assert calls == ["b", "a", "a", "b"] * 2
     assert times.run.q1 <= times.run.median <= times.run.q3
     calls.clear()
     measure.paired(lambda: calls.append("a"), lambda: calls.append("b"), rounds=50, seconds=0)

@@ -118,6 +118,19 @@ def test_on_x86_eight_bits_come_before_any_node_in_float() -> None:
     assert "sensitive" in nodes_too.why
 
 
+@pytest.mark.parametrize("target", ["x86", "arm", "tensorrt"])
+def test_a_form_and_its_remedies_have_names_of_their_own(target: Target) -> None:
+    """A report's rows can be told apart, and a rebuild can pin each of them; what it is comes first."""
+    head = _heads(CONVOLUTIONAL, _toy(), target, ranking=lambda: ["depthwise", "middle", "else", "other"])[0]
+    names = [form.precision for form in (head, *head.remedies())]
+    assert len(set(names)) == len(names) > 3
+    assert names[0] == "int8 QDQ, 1 nodes fp32"
+    assert all(name.startswith("int8 QDQ, ") for name in names)
+    assert any(name.endswith(", percentile") for name in names)
+    assert any(name.endswith(", 8 bits") for name in names) == (target == "x86")
+    assert any(name.endswith(", unsigned") for name in names) == (target == "arm")
+
+
 @pytest.mark.parametrize(("target", "dtype"), [("x86", np.float16), ("tensorrt", np.float32)])
 def test_what_stays_float_on_a_processor_is_stored_in_half(
     target: Target, dtype: type, monkeypatch: pytest.MonkeyPatch
