@@ -68,13 +68,14 @@ def test_image_that_ends_the_process_is_told(
 _DEADLY = """
 import os, time
 import edge.vision.pipeline as pipeline
+from edge.errors import ProviderError
 def deadly(self, data, max_pixels):
     if os.environ["MANNER"] == "kill":
         os.kill(os.getpid(), 9)
     if os.environ["MANNER"] == "hang":
         time.sleep(60)
     if os.environ["MANNER"] == "provider":
-        raise pipeline.ProviderError("model failed to run")
+        raise ProviderError("model failed to run")
     raise ValueError
 pipeline.Vision.see = deadly
 """
