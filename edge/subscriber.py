@@ -31,6 +31,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from pydantic import ValidationError
 
+from edge.delivery import reasons
 from edge.delivery.messages import Cursor, Refusal, RegistrationMessage, ReplayReply, ReplayRequest, encode
 from edge.delivery.table import CHUNK, Asker, Gap, Table
 
@@ -57,6 +58,7 @@ class Subscriber:
 
     Attributes:
         connected: set while the broker forwards messages to this subscriber.
+        refused: why the broker turned the last connection down, as a word and a sentence; empty if it didn't.
         invalid: messages so far that were not of a known form.
     """
 
@@ -93,6 +95,7 @@ class Subscriber:
         self._client = self._made(username, password, tls)
         self._worker = threading.Thread(target=self._run, name=self._id, daemon=True)
         self.invalid = 0
+        self.refused: tuple[str, str] | tuple[()] = ()
         self.connected = threading.Event()
 
     def start(self) -> None:
@@ -170,6 +173,7 @@ class Subscriber:
         return client
 
     def _on_connect(self, client: Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
+        self.refused = reasons.explain(code.value) if code.is_failure else ()
         if not code.is_failure:
             kinds = ("registration/+", "cursor", "status", f"reply/{self._id}")
             client.subscribe([(f"{self._follow}/{kind}", 1) for kind in kinds])

@@ -39,7 +39,7 @@ from edge.service.report import is_running, last_message, status_of
 from edge.store.queries import FileReport, Filter, files, registrations, scientific_names
 from edge.vision.providers import short_name
 
-STATES = ("processed", "duplicate", "incomplete", "set_aside", "quarantined", "ignored", "attempted")
+STATES = ("processed", "duplicate", "incomplete", "set_aside", "quarantined", "ignored", "gone", "attempted")
 
 
 registrations_app = typer.Typer(invoke_without_command=True)

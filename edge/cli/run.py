@@ -23,6 +23,8 @@ from edge.service.run import Watch, run
 log = logging.getLogger("edge")
 
 LINE_INTERVAL = 10.0
+_NO_FOLDER = "(?!)"
+"""Matches no path: every image is then the default deployment's."""
 
 
 def run_command(
@@ -47,6 +49,12 @@ def run_command(
         str | None, typer.Option("--bundle", metavar="BUNDLE", help="Models: a name, or a folder.")
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="Name of this machine in messages.")] = None,
+    deployment: Annotated[
+        str | None,
+        typer.Option(
+            "--deployment", "-d", metavar="NAME", help="All images are this camera's; default: by folder."
+        ),
+    ] = None,
     timezone: Annotated[
         str | None,
         typer.Option("--timezone", metavar="ZONE", help="Of the cameras' clocks, such as Europe/Berlin."),
@@ -68,7 +76,7 @@ def run_command(
     Examples:
         edge run --config /etc/edge/edge.toml
 
-        edge run --drop /media/card/DCIM --state ~/ridge --labels europe --broker none --until-idle
+        edge run --drop /media/card/DCIM --deployment cam-07 --state ~/ridge --broker none --until-idle
     """
     settings = configuration(
         config,
@@ -78,6 +86,8 @@ def run_command(
         vision__labels=labels,
         vision__bundle=bundle,
         intake__timezone=timezone,
+        intake__deployment_pattern=None if deployment is None else _NO_FOLDER,
+        intake__default_deployment=deployment,
         **broker_overrides(broker),
     ).settings
     logging.basicConfig(

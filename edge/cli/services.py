@@ -20,6 +20,7 @@ from edge.vision.session import installed_runtimes
 app = typer.Typer(no_args_is_help=True, help="Install the service on this machine, or remove it.")
 
 _RUNNING: Final = Path("/run/systemd/system")
+_ENABLED: Final = Path("/etc/systemd/system/multi-user.target.wants/edge.service")
 _GPUS: Final = ("nvidia0", "nvidiactl", "nvmap", "nvhost-gpu", "nvgpu")
 
 RootOption = Annotated[
@@ -65,13 +66,11 @@ def install_command(
     target.check()
     _insist_on_root(root, dry_run=dry_run)
     live = _live(root)
-    taken = _go(install_steps(target, enable=enable, live=live), dry_run=dry_run)
+    _go(install_steps(target, enable=enable, live=live), dry_run=dry_run)
     if live and not enable and not dry_run:
-        changed = any(step.action in ("write", "remove") for step in taken)
-        hint = "sudo systemctl enable --now edge" + (
-            ", or if it runs: sudo systemctl restart edge" if changed else ""
-        )
-        out.print(f"next: {hint}", highlight=False, soft_wrap=True)
+        enabled = os.path.lexists(_ENABLED)
+        hint = "restart edge" if enabled else "enable --now edge edge-backup.timer"
+        out.print(f"next: sudo systemctl {hint}", highlight=False, soft_wrap=True)
 
 
 @app.command("uninstall")
@@ -98,16 +97,13 @@ def uninstall_command(
     )
 
 
-def _go(steps: Iterable[Step], *, dry_run: bool) -> list[Step]:
-    taken = []
+def _go(steps: Iterable[Step], *, dry_run: bool) -> None:
     # All steps are made before the first is taken, for they look at what is there.
     planned = list(steps)
     for step in planned if dry_run else take(planned):
         out.print(escape(str(step)), highlight=False, soft_wrap=True)
-        taken.append(step)
     if dry_run:
         out.print("nothing was done", highlight=False)
-    return taken
 
 
 def _insist_on_root(root: Path, *, dry_run: bool) -> None:

@@ -112,6 +112,8 @@ def _wait_for_broker(subscriber: Subscriber, settings: MqttSettings, stop: Stop)
     deadline = time.monotonic() + CONNECT_PATIENCE
     while not subscriber.connected.wait(0.1):
         subscriber.check()
+        if subscriber.refused:
+            raise _turned_away(subscriber.refused, settings)
         if stop.is_set():
             err.print(f"stopped before {settings.host}:{settings.port} answered", highlight=False)
             raise typer.Exit(128 + stop.number)
@@ -121,6 +123,14 @@ def _wait_for_broker(subscriber: Subscriber, settings: MqttSettings, stop: Stop)
                 subject=f"{settings.host}:{settings.port}",
                 hint="is it running, and does it speak MQTT 5? Give another with --broker",
             )
+
+
+def _turned_away(reason: tuple[str, str], settings: MqttSettings) -> DeliveryError:
+    word, sentence = reason
+    hint = "see the broker's log"
+    if word in {"bad_credentials", "not_authorized"}:
+        hint = "say who you are: mqtt://USER:PASSWORD@HOST, or EDGE_MQTT__USERNAME and EDGE_MQTT__PASSWORD"
+    return DeliveryError(f"{word}: {sentence}", subject=f"{settings.host}:{settings.port}", hint=hint)
 
 
 def _follow(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from edge.errors import DiskFullError, StoreCorruptError, StoreError
-from edge.store.files import StateLock, free_space, keep_durably, sync_folder
+from edge.store.files import StateLock, free_space, keep_durably, make_private, sync_folder
 from edge.store.rotation import Backup, following, parse, superfluous
 from edge.store.seam import mapped
 
@@ -211,6 +211,7 @@ def _copy(
     reader: sqlite3.Connection, temporary: Path, source: Path, pace: Pace, go_on: Callable[[], bool]
 ) -> None:
     try:
+        make_private(temporary)
         with closing(sqlite3.connect(temporary)) as copy, _Rests(temporary, pace, go_on) as rests:
             # Nobody else knows this file, and only its last state counts: no journal, no fsync by SQLite.
             for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-1024"):

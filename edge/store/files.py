@@ -61,14 +61,33 @@ def keep_durably(written: Path, path: Path) -> None:
         raise kind("file can't be written", subject=str(path), hint=str(error)) from error
 
 
+def make_private(path: Path) -> None:
+    """Make an empty file that only the owner of its folder may read; SQLite's log takes after it.
+
+    Made by root it is the folder's owner's too: the daemon has to read what root put there.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        if os.geteuid() == 0:
+            owner = path.parent.stat()
+            with suppress(PermissionError):  # file systems of sticks know no owners
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(descriptor)
+
+
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file's bytes; not durable yet.
+    """Copy a file's bytes into one that is nobody else's; not durable yet.
 
     Raises:
         DiskFullError: there is no space for it.
         StoreError: one of the two can't be read or written.
     """
     try:
+        make_private(target)
         shutil.copyfile(source, target)
     except OSError as error:
         kind = DiskFullError if error.errno in NO_SPACE else StoreError

@@ -52,6 +52,17 @@ def test_signal_while_it_waits_for_the_broker_ends_it_cleanly(number: signal.Sig
 
 
 @needs_mosquitto
+def test_a_broker_that_wants_a_password_is_told_from_one_that_is_silent() -> None:
+    """It ends at once, with the broker's reason and how to say who one is."""
+    closed = LocalBroker("mosquitto", config=["allow_anonymous false"])
+    with closed as broker, _running(broker.port, "--once") as process:
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (1, "")
+    assert "access rules" in err or "user name or password" in err
+    assert "mqtt://USER:PASSWORD@HOST" in err
+
+
+@needs_mosquitto
 def test_ctrl_c_while_it_follows_prints_what_there_is() -> None:
     """The table, as always at the end; stopping is how following ends, so that's no error."""
     with LocalBroker("mosquitto") as broker, publishing(filled(4, 2), broker.port) as publisher:

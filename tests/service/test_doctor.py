@@ -18,6 +18,7 @@ import pytest
 
 from edge.delivery.broker import LocalBroker, free_port
 from edge.delivery.connection import Connection, Outgoing
+from edge.delivery.messages import BrokerHealth, Health, encode
 from edge.delivery.waker import Waker
 from edge.errors import EdgeError, ProviderError
 from edge.intake.mounts import Mount, Mounts
@@ -426,6 +427,25 @@ def test_drift_of_a_repeated_setting() -> None:
 def test_no_broker_wanted(settings: Settings) -> None:
     """Delivery that is turned off isn't tried."""
     assert [f.level for f in check_broker(settings)] == ["ok"]
+
+
+def test_password_of_the_service_is_not_asked_for(settings: Settings, tmp_path: Path) -> None:
+    """Where only the service gets the password, its word counts; without it the broker stays untried."""
+    file = tmp_path / "mqtt-password"
+    file.write_text("secret")
+    asked = settings.model_copy(update={"mqtt": MqttSettings(username="ridge", port=free_port())})
+    found = _one(check_broker(asked, file), "broker")
+    assert (found.level, "systemd-run" in found.hint) == ("warn", True)
+    with StateLock(settings.state):
+        for broker, level in (
+            (BrokerHealth(connected=True, reason="ok"), "ok"),
+            (BrokerHealth(reason="bad_credentials", detail="no"), "fail"),
+        ):
+            now = "2026-05-04T03:12:09.000+07:00"
+            health = Health(device="d", epoch="e", version="1", at=now, state="ok", since=now, broker=broker)
+            (settings.state / HEALTH_FILE).write_bytes(encode(health))
+            assert [f.level for f in check_broker(asked, file)] == [level]
+    assert _one(check_broker(asked, tmp_path / "none"), "broker").what.startswith("127.0.0.1")
 
 
 def test_broker_takes_the_test_message() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import stat
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from edge.errors import DiskFullError, StoreBusyError, StoreCorruptError, StoreError
 from edge.store.backup import FOLDER, HURRIED, Pace, StoppedError, backups, check, make_backup, rotate
 from edge.store.database import DATABASE, VERSION, Database, open_database
-from edge.store.files import StateLock
+from edge.store.files import StateLock, copy_file
 from edge.store.schema import MIGRATIONS
 
 SMALL = Pace(pages=1, rest=0.001, share=1.0, sync_every=4)
@@ -190,11 +192,12 @@ def test_interrupted_migration_goes_on(tmp_path: Path) -> None:
 def test_backups_in_threads_and_processes_number_on(tmp_path: Path) -> None:
     """Two at once: one is made, the other is told; numbers never repeat."""
     _filled(tmp_path).close()
+    longer_than_a_lock_is_waited_for = Pace(pages=1, rest=0.03, share=1.0, sync_every=4)
     told: list[StoreError] = []
 
     def make() -> None:
         try:
-            make_backup(tmp_path / DATABASE, tmp_path / FOLDER, pace=SMALL)
+            make_backup(tmp_path / DATABASE, tmp_path / FOLDER, pace=longer_than_a_lock_is_waited_for)
         except StoreBusyError as error:
             told.append(error)
 
@@ -205,3 +208,26 @@ def test_backups_in_threads_and_processes_number_on(tmp_path: Path) -> None:
         thread.join()
     assert len(backups(tmp_path / FOLDER)) + len(told) == 3
     assert told
+
+
+def test_copies_are_nobody_else_s(tmp_path: Path) -> None:
+    """A backup and what is restored of it are for their owner alone, whatever the umask is."""
+    before = os.umask(0)
+    try:
+        _filled(tmp_path).close()
+        made = make_backup(tmp_path / DATABASE, tmp_path / FOLDER)
+        copy_file(made.path, tmp_path / "restored")
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (made.path, tmp_path / "restored")} == {0o600}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_what_root_makes_is_the_folder_s_owner_s(tmp_path: Path) -> None:
+    """A backup that root makes by hand can be restored by the service."""
+    _filled(tmp_path).close()
+    folder = tmp_path / FOLDER
+    folder.mkdir()
+    os.chown(folder, 4711, 4712)
+    made = make_backup(tmp_path / DATABASE, folder).path.stat()
+    assert (made.st_uid, made.st_gid) == (4711, 4712)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Final
 
 from edge.delivery import reasons
@@ -12,10 +13,16 @@ from edge.delivery.connection import Answered, Connection, Event, Lost, Outgoing
 from edge.delivery.topics import Topics, discovery_id
 from edge.delivery.waker import Waker
 from edge.service.checks.finding import Finding
+from edge.service.report import is_running, last_message
 from edge.settings import MqttSettings, Settings
 
 TIMEOUT: Final = 10.0
+PASSWORD_FILE: Final = Path("/etc/edge/mqtt-password")
 _TURN: Final = 0.2
+_AS_SERVICE: Final = (
+    "to try it as the service does: "
+    "sudo systemd-run --pipe --uid=edge --property=LoadCredential=mqtt__password:{file} edge doctor"
+)
 _WHO: Final = "check mqtt.username, and the password in /etc/edge/mqtt-password"
 _HINTS: Final = {
     "unreachable": "check mqtt.host, mqtt.port, the network and the firewall; images are processed meanwhile",
@@ -29,16 +36,37 @@ _HINTS: Final = {
 }
 
 
-def check_broker(settings: Settings) -> Iterator[Finding]:
+def check_broker(settings: Settings, password_file: Path = PASSWORD_FILE) -> Iterator[Finding]:
     """Connect, publish one message below the device's own topics, and tell the broker's answer.
 
     Under MQTT 5 the answer to a publish has a reason code; a broker whose rules forbid it says so there and
-    nowhere else.
+    nowhere else. Where the password is the service's alone, the daemon's word is all that can be told.
+
+    Args:
+        settings: all of them.
+        password_file: what systemd hands to the service; never read here.
     """
     if not settings.mqtt.enabled:
         yield Finding("broker", "ok", "delivery is off (mqtt.enabled); messages are kept")
         return
-    yield try_broker(settings.mqtt, settings.device)
+    if settings.mqtt.username and settings.mqtt.password is None and password_file.exists():
+        yield _as_the_daemon_says(settings, password_file)
+    else:
+        yield try_broker(settings.mqtt, settings.device)
+
+
+def _as_the_daemon_says(settings: Settings, password_file: Path) -> Finding:
+    where = f"{settings.mqtt.host}:{settings.mqtt.port}"
+    why = f"not tried from here, for the password in {password_file} is the service's alone"
+    last = last_message(settings.state) if is_running(settings.state) else None
+    if last is None:
+        return Finding("broker", "warn", f"{where}: {why}", _AS_SERVICE.format(file=password_file))
+    if last.broker.connected:
+        return Finding("broker", "ok", f"{where}: the daemon is connected; {why}")
+    hint = _HINTS.get(last.broker.reason, "see the broker's log")
+    return Finding(
+        "broker", "fail", f"{where}: the daemon says {last.broker.reason}: {last.broker.detail}", hint
+    )
 
 
 def try_broker(settings: MqttSettings, device: str, timeout: float = TIMEOUT) -> Finding:
