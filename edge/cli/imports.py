@@ -167,7 +167,9 @@ def _text(result: Result, name: str, source: Path, *, dry_run: bool) -> str:
         lines.append("the disk is full: make room, then call it again; it goes on where it ended")
     if result.stopped:
         lines.append("stopped; call it again, and it goes on where it ended")
-    if result.complete and not dry_run:
+    if result.complete and not (result.new or result.known):
+        lines.append(f"there are no images in {source}; is that the card, and is it mounted?")
+    elif result.complete and not dry_run:
         where = "it is unmounted and can be taken out" if is_device(source) else "the card can be taken out"
         lines.append(f"everything is in the drop folder; {where}")
     return "\n".join(lines)

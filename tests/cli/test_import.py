@@ -55,6 +55,16 @@ def test_incomplete_import_ends_with_1_and_says_why(card: Path, tmp_path: Path) 
     assert "can be taken out" not in done.stdout
 
 
+def test_nothing_to_import_is_not_called_safe(tmp_path: Path) -> None:
+    """An empty mount point is no card whose images are all safe."""
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "empty").mkdir()
+    done = _edge(tmp_path / "empty", "--drop", tmp_path / "drop", "--deployment", "cam-07")
+    assert done.returncode == 0
+    assert "there are no images in" in done.stdout
+    assert "can be taken out" not in done.stdout
+
+
 def test_wrong_calls_end_with_2(tmp_path: Path) -> None:
     """No such card, or nobody says whose it is; with --only-cards a stick is left alone."""
     (tmp_path / "drop").mkdir()
