@@ -160,8 +160,8 @@ def _explained(error: GateError, blank: str) -> GateError:
 
 def _only(candidates: Iterator[Candidate], request: Request, part: PartName) -> Iterator[Candidate]:
     """Those that were asked for: by name, where one is pinned; without remedies, where none are wanted."""
-    name = request.pinned.get(part)
     for candidate in candidates:
+        name = request.pinned.get(f"{part} for {candidate.target}", request.pinned.get(part))
         if name is not None and candidate.precision != name:
             if _kind(candidate.precision) == _kind(name):
                 yield from (remedy for remedy in candidate.remedies() if remedy.precision == name)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.vision.manifest import Manifest, load_manifest, verify_files
+from edge.vision.manifest import PARTS, Manifest, load_manifest, verify_files
 from export.folder import LICENSES, NOTICE
 from export.golden import run_samples
 
@@ -30,13 +30,24 @@ def differences(kept: Path, rebuilt: Path) -> list[str]:
     verify_files(kept, old)
     verify_files(rebuilt, new)
     found = list(_manifests(old, new))
-    for part in (old.detector, old.visual, old.text):
-        found.extend(_sizes(kept / part.file, rebuilt / part.file))
-        found.extend(graph_differences(kept / part.file, rebuilt / part.file))
+    for _, before, after in _graphs(old, new):
+        found.extend(_sizes(kept / before, rebuilt / after))
+        found.extend(graph_differences(kept / before, rebuilt / after))
     found.extend(_companions(kept, rebuilt, old, new))
     if not found:  # outputs of graphs that differ in structure can't be compared
-        found.extend(_answers(kept, rebuilt, old))
+        found.extend(_answers(kept, rebuilt, old, new))
     return found
+
+
+def _graphs(old: Manifest, new: Manifest) -> Iterator[tuple[str, str, str]]:
+    """Part, kept file and rebuilt file of every graph that both have: the main ones, those of targets."""
+    for part in PARTS:
+        before, after = getattr(old, part), getattr(new, part)
+        theirs = {each.target: each.file for each in after.variants}
+        pairs = [(before.file, after.file)]
+        pairs += [(each.file, theirs[each.target]) for each in before.variants if each.target in theirs]
+        for pair in dict.fromkeys(pairs):
+            yield part, *pair
 
 
 def _manifests(old: Manifest, new: Manifest) -> Iterator[str]:
@@ -51,7 +62,9 @@ def _without_hashes(manifest: Manifest) -> dict[str, object]:
     flat: dict[str, object] = {"sources": manifest.sources}
     for section in ("detector", "visual", "text", "golden"):
         for key, value in getattr(manifest, section):
-            if "sha256" not in key:
+            if key == "variants":
+                flat[f"{section}.{key}"] = [each.model_dump(exclude={"sha256"}) for each in value]
+            elif "sha256" not in key:
                 flat[f"{section}.{key}"] = value
     for key in ("name", "version", "license", "notes"):
         flat[key] = getattr(manifest, key)
@@ -106,14 +119,13 @@ def _structure(model: Any) -> tuple[set[str], set[str], set[str]]:
     return nodes, constants, {str(value) for value in (*graph.input, *graph.output)}
 
 
-def _answers(kept: Path, rebuilt: Path, manifest: Manifest) -> Iterator[str]:
+def _answers(kept: Path, rebuilt: Path, old: Manifest, new: Manifest) -> Iterator[str]:
     """Both bundles' outputs on the kept golden inputs."""
-    with np.load(kept / manifest.golden.file, allow_pickle=False) as samples:
-        for part in ("detector", "visual", "text"):
+    with np.load(kept / old.golden.file, allow_pickle=False) as samples:
+        for part, file, again in _graphs(old, new):
             prefix = f"{part}.input."
             feed = {n.removeprefix(prefix): samples[n] for n in samples if n.startswith(prefix)}
-            file = getattr(manifest, part).file
-            before, after = run_samples(kept / file, feed), run_samples(rebuilt / file, feed)
+            before, after = run_samples(kept / file, feed), run_samples(rebuilt / again, feed)
             for name, value in before.items():
                 cosine = _cosine(value, after[name])
                 if not cosine >= COSINE:

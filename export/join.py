@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edge.errors import ExportError
 from edge.vision.manifest import PARTS, Golden, Manifest, Parts, load_parts, verify_files
+from edge.vision.providers import GPU, short_name, target_of, unsuited
 from export.folder import GOLDEN, LICENSES, NOTICE
 from export.manifest import digest, write_manifest
 from export.network import PartName
@@ -63,6 +64,24 @@ def join(out: Path, detector: Path, classifier: Path, name: str, put: Put = shut
     )
     write_manifest(out, manifest)
     return manifest
+
+
+def held_back(manifest: Manifest) -> list[str]:
+    """Providers that one part keeps the others from, in words: the device runs all images' parts on one.
+
+    A detector with a file for TensorRT gains nothing by it beside a classifier that has none.
+    """
+    said = []
+    for provider in sorted(GPU):
+        target = target_of(provider)
+        parts = {"detector": manifest.detector, "visual": manifest.visual}
+        unfit = {name: unsuited(provider, part.stored_for(target)) for name, part in parts.items()}
+        if any(unfit.values()) and not all(unfit.values()):
+            (good,) = (name for name, why in unfit.items() if not why)
+            (reason,) = filter(None, unfit.values())
+            short = short_name(provider)
+            said.append(f"{short} won't be used, though the {good} part suits it: {reason}")
+    return said
 
 
 def _checked(folder: Path, names: Sequence[PartName]) -> Parts:

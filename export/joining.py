@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.errors import GateError
+from edge.errors import GateError, UsageError
 from edge.registration import Observation, Options, register
 from edge.vision.labels import load_label_set
-from edge.vision.manifest import load_manifest, verify_files
+from edge.vision.manifest import PARTS, Manifest, ModelFile, Stored, load_manifest, verify_files
 from export import evaluation, gate, join, visits
 from export.assembly import self_test
 from export.floors import VisitFloors
@@ -28,8 +28,8 @@ class Asked:
         evaluation: folder with images for the visits; None takes made-up scenes.
         labels: label set that animals are named by.
         floors: how many visits may differ from the reference's.
-        reference: the same bundle in fp32; without one, visits are only counted. What each half loses was
-            measured when it was made.
+        reference: the same bundle in fp32, made of the same sources; without one, visits are only counted.
+            What each half loses was measured when it was made.
     """
 
     name: str
@@ -52,11 +52,13 @@ def build(folder: Path, detector: Path, classifier: Path, asked: Asked, progress
     Raises:
         BundleError: a side is no bundle, or its files differ from its manifest.
         ExportError: a side lacks what is wanted of it.
+        UsageError: the reference isn't the same bundle in fp32.
         ProviderError: a file fails its self-test.
         GateError: visits differ from the reference's by more than the floors allow.
     """
     progress.step("joining the halves")
     manifest = join.join(folder, detector, classifier, asked.name)
+    require_twin(manifest, asked.reference)
     progress.step("running the self-test")
     cosines = self_test(folder, manifest)
     _, material = evaluation.gather(None, asked.evaluation, tick=progress.tick)
@@ -75,9 +77,40 @@ def build(folder: Path, detector: Path, classifier: Path, asked: Asked, progress
         "self_test": {file: float(f"{value:.5g}") for file, value in cosines.items()},
         "registrations": len(register([each for each in ours if each.count], Options())),
         "visits": seen,
+        "held_back": join.held_back(manifest),
     }
     (folder / "report.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     (folder / "report.md").write_text(markdown(content), "utf-8")
+
+
+def require_twin(manifest: Manifest, reference: Path | None) -> None:
+    """Whether a reference is what a bundle's losses can be told by: itself, in fp32.
+
+    Raises:
+        BundleError: the reference is no bundle, or its files differ from its manifest.
+        UsageError: a part of it isn't fp32, or it is another bundle.
+    """
+    if reference is None:
+        return
+    twin = load_manifest(reference)
+    verify_files(reference, twin)
+    for part in PARTS:
+        ours, theirs = getattr(manifest, part), getattr(twin, part)
+        if theirs.precision != "fp32":
+            what, hint = f"{part} is {theirs.precision}", "export it with --precision fp32"
+            raise UsageError(f"reference isn't in fp32: {what}", subject=str(reference), hint=hint)
+        if differ := [key for key, value in _said_of(ours).items() if value != _said_of(theirs)[key]]:
+            hint = f"{part} differs in {', '.join(differ)}"
+            raise UsageError("reference is another bundle", subject=str(reference), hint=hint)
+    if {each.sha256 for each in manifest.sources} != {each.sha256 for each in twin.sources}:
+        raise UsageError(
+            "reference is another bundle", subject=str(reference), hint="it was made of other sources"
+        )
+
+
+def _said_of(section: ModelFile) -> dict[str, Any]:
+    """What a section says of its graph, whatever the form that it is stored in."""
+    return section.model_dump(exclude={*Stored.model_fields, "variants"})
 
 
 def _observed(
@@ -91,7 +124,6 @@ def _against_reference(
 ) -> dict[str, Any] | None:
     if asked.reference is None:
         return None
-    verify_files(asked.reference, load_manifest(asked.reference))
     progress.step("looking at visits of the reference")
     seen = visits.compare(_observed(asked.reference, frames, asked, progress), ours)
     if lacking := gate.visit_shortfalls(seen, asked.floors):
@@ -124,6 +156,7 @@ def markdown(content: dict[str, Any]) -> str:
         "",
         *(f"- {file}: {cosine:.4f}" for file, cosine in content["self_test"].items()),
         "",
+        *(f"**Note:** {said}.\n" for said in content["held_back"]),
         f"{content['image_count']} images ({content['images']}): {content['registrations']} registrations.",
     ]
     seen = content["visits"]

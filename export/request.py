@@ -53,7 +53,8 @@ class Request:
         floors: that have to be reached.
         options: for experts.
         timed: measure times; a rebuild that is only compared doesn't need them.
-        pinned: by part, the name of the only precision that is tried.
+        pinned: by part, the name of the only precision that is tried; by ``PART for TARGET`` where a target
+            has one of its own.
     """
 
     precision: Precision = "auto"

@@ -133,29 +133,35 @@ def bench(
     ways = list(dict.fromkeys((p, _named(manifest, p, target)) for p in providers for target in targets))
     variants = [Variant(p, count, target) for p, target in ways for count in threads]
     total = len(variants) + rounds
+
+    def jobs_of(variant: Variant) -> list[_Job]:
+        provider, count, target = (variant.provider,), variant.threads, variant.target
+        towers, _ = open_tested(
+            bundle, manifest, provider, count, cache=cache, runtime=runtime, target=target
+        )
+        return _jobs(variant, towers, golden, manifest, batches)
+
+    jobs, refused = _opened(variants, jobs_of, lambda step: told(step, total))
+    rows = _measured(jobs, rounds, lambda step: told(len(variants) + step, total))
+    return BenchReport(rows, refused, choose(rows))
+
+
+def _opened(
+    variants: Sequence[Variant], jobs_of: Callable[[Variant], list[_Job]], told: Callable[[int], None]
+) -> tuple[list[_Job], tuple[Refusal, ...]]:
+    """What there is to run; a provider that was refused once isn't asked again with more threads."""
     refused: dict[tuple[str, Target | None], Refusal] = {}
     jobs: list[_Job] = []
     for step, variant in enumerate(variants):
-        told(step, total)
+        told(step)
         way = variant.provider, variant.target
         if way in refused:
             continue
         try:
-            towers, _ = open_tested(
-                bundle,
-                manifest,
-                (variant.provider,),
-                variant.threads,
-                cache=cache,
-                runtime=runtime,
-                target=variant.target,
-            )
+            jobs += jobs_of(variant)
         except NoProviderError as error:
             refused[way] = error.refused[0]
-        else:
-            jobs += _jobs(variant, towers, golden, manifest, batches)
-    rows = _measured(jobs, rounds, lambda step: told(len(variants) + step, total))
-    return BenchReport(rows, tuple(refused.values()), choose(rows))
+    return jobs, tuple(refused.values())
 
 
 def _named(manifest: Manifest, provider: str, target: Target | None) -> Target | None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from edge.errors import UsageError
 from export.commands import options
-from export.commands.options import Common, request_of
+from export.commands.asked import Common, request_of
 from export.commands.running import make, require
 from export.network import Network
 from export.progress import Progress
@@ -19,56 +16,14 @@ NEEDED = ("torch", "onnx", "transformers")
 
 def clip_command(
     *,
-    model: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|DIR",
-            help="A CLIP in the transformers layout, by its name on the hub or a local folder.",
-            show_default=False,
-        ),
-    ] = "",
-    open_clip: Annotated[
-        str,
-        typer.Option(
-            metavar="ARCH",
-            help="An architecture of open_clip instead, with --checkpoint.",
-            show_default=False,
-        ),
-    ] = "",
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            help="Weights for --open-clip.",
-            show_default=False,
-        ),
-    ] = None,
-    text_model: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|DIR",
-            help="A text tower for more languages in the same space: multilingual CLIP.",
-            show_default=False,
-        ),
-    ] = "",
-    languages: Annotated[
-        str,
-        typer.Option(
-            metavar="en,de,…", help="That texts may be in; default: the model's.", show_default=False
-        ),
-    ] = "",
-    crop_margin: Annotated[
-        float, typer.Option(min=0, max=1, help="Added to a box on each side, as a share of its longer side.")
-    ] = 0.1,
-    name: Annotated[str, typer.Option(metavar="NAME", help="Of the part.", show_default=False)] = "",
-    license_: Annotated[
-        str,
-        typer.Option(
-            "--license", metavar="SPDX", help="Of the weights; default: the folder's own.", show_default=False
-        ),
-    ] = "",
+    model: options.ModelOption = "",
+    open_clip: options.OpenClipOption = "",
+    checkpoint: options.CheckpointOption = None,
+    text_model: options.TextModelOption = "",
+    languages: options.LanguagesOption = "",
+    crop_margin: options.CropMarginOption = 0.1,
+    name: options.NameOption = "",
+    license_: options.LicenseOption = "",
     out: options.OutOption = None,
     precision: options.PrecisionOption = options.AUTO,
     target: options.TargetOption = None,
@@ -97,8 +52,9 @@ def clip_command(
     if bool(model) == bool(open_clip):
         raise UsageError("either --model or --open-clip", hint="edge export clip --help has examples")
     common = Common(
-        precision, target, calibration, evaluation, floors, labels, companion,
-        method, symmetric, per_tensor, weight_bits, leave_out, whole, no_remedies,
+        precision=precision, target=target, calibration=calibration, evaluation=evaluation, floors=floors,
+        labels=labels, companion=companion, method=method, symmetric=symmetric, per_tensor=per_tensor,
+        weight_bits=weight_bits, leave_out=leave_out, whole=whole, no_remedies=no_remedies,
     )  # fmt: skip
     request = request_of(common)
     require((*NEEDED, "open_clip") if open_clip else NEEDED)
@@ -109,7 +65,7 @@ def clip_command(
         open_clip=open_clip,
         checkpoint=checkpoint,
         text_model=text_model,
-        languages=tuple(part.strip() for part in languages.split(",") if part.strip()),
+        languages=_listed(languages),
         name=name,
         license=license_,
         crop_margin=crop_margin,
@@ -119,3 +75,7 @@ def clip_command(
         return clip(wanted, scratch, progress.step)
 
     make(out, build_network, request, as_json=as_json)
+
+
+def _listed(words: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in words.split(",") if word.strip())

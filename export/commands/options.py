@@ -1,37 +1,21 @@
-"""Options that every exporter has, and what they ask for."""
+"""Options of the exporters, as the command line takes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import Annotated, get_args
 
 import typer
 
-from edge.errors import ExportError, UsageError
-from edge.vision.bundles import find_bundle
-from edge.vision.labels import load_label_set
 from edge.vision.manifest import Target
-from export.floors import load_floors
-from export.network import Network
-from export.progress import Progress
-from export.request import Method, Options, Precision, Request
-
-if TYPE_CHECKING:
-    from export.pictures import Image
+from export.request import Method, Precision
 
 PrecisionName = StrEnum("PrecisionName", {name: name for name in get_args(Precision)})  # type: ignore[misc]
 TargetName = StrEnum("TargetName", {name: name for name in get_args(Target)})  # type: ignore[misc]
 MethodName = StrEnum("MethodName", {name: name for name in get_args(Method)})  # type: ignore[misc]
-BuildNetwork = Callable[[Path, Progress], Network]
-"""Makes an fp32 network in a scratch folder."""
-
 AUTO = PrecisionName("auto")
 _EXPERT = "For experts"
-_WEIGHT_BITS = (7, 8)
-_FEW, _SIDE = 8, 1280  # pictures for the comparison with the framework, and how large they have to be
 
 OutOption = Annotated[
     Path | None,
@@ -139,83 +123,115 @@ NoRemediesOption = Annotated[
     typer.Option("--no-remedies", rich_help_panel=_EXPERT, help="Mend nothing that misses a floor."),
 ]
 
+# edge export yolo
+WeightsOption = Annotated[
+    Path,
+    typer.Option(
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="An ultralytics checkpoint for detection, such as yolo11n.pt.",
+        show_default=False,
+    ),
+]
+SizeOption = Annotated[
+    str, typer.Option(metavar="SIDE|WIDTHxHEIGHT", help="Of the input, in multiples of 32.")
+]
+ClassMapOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--class-map",
+        metavar="NAME=KIND|FILE",
+        show_default=False,
+        help="What a class is: animal, person, vehicle or none; may be repeated. "
+        "Default: by COCO's or MegaDetector's names.",
+    ),
+]
+ThresholdOption = Annotated[float | None, typer.Option(min=0, max=1, show_default=False)]
+VersionOption = Annotated[str, typer.Option(metavar="TEXT", help="Of the weights.", show_default=False)]
+UnsafeOption = Annotated[
+    bool, typer.Option("--unsafe-load", help="The file may run code; only if you trust it.")
+]
 
-@dataclass(frozen=True)
-class Common:
-    """The options as they were given."""
+# edge export yolo and clip
+NameOption = Annotated[str, typer.Option(metavar="NAME", help="Of the part.", show_default=False)]
+LicenseOption = Annotated[
+    str,
+    typer.Option(
+        "--license",
+        metavar="SPDX",
+        help="Of the weights; default: what comes with them says.",
+        show_default=False,
+    ),
+]
 
-    precision: PrecisionName = AUTO
-    target: list[TargetName] | None = None
-    calibration: Path | None = None
-    evaluation: Path | None = None
-    floors: Path | None = None
-    labels: str = "north-america"
-    companion: str | None = None
-    method: MethodName | None = None
-    symmetric: bool | None = None
-    per_tensor: bool = False
-    weight_bits: int | None = None
-    leave_out: list[str] | None = None
-    whole: bool = False
-    no_remedies: bool = False
+# edge export clip
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|DIR",
+        help="A CLIP in the transformers layout, by its name on the hub or a local folder.",
+        show_default=False,
+    ),
+]
+OpenClipOption = Annotated[
+    str,
+    typer.Option(
+        metavar="ARCH", help="An architecture of open_clip instead, with --checkpoint.", show_default=False
+    ),
+]
+CheckpointOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", exists=True, dir_okay=False, help="Weights for --open-clip.", show_default=False
+    ),
+]
+TextModelOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|DIR",
+        help="A text tower for more languages in the same space: multilingual CLIP.",
+        show_default=False,
+    ),
+]
+LanguagesOption = Annotated[
+    str,
+    typer.Option(metavar="en,de,…", help="That texts may be in; default: the model's.", show_default=False),
+]
+CropMarginOption = Annotated[
+    float, typer.Option(min=0, max=1, help="Added to a box on each side, as a share of its longer side.")
+]
 
+# edge export starter
+SourceOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", exists=True, file_okay=False, help="Packages as downloaded; nothing is fetched then."
+    ),
+]
+CheckOption = Annotated[
+    bool,
+    typer.Option("--check", help="Rebuild, compare with --out, write nothing; exit 1 if they differ."),
+]
 
-def request_of(common: Common) -> Request:
-    """What the options ask for; everything that can be checked without heavy libraries is checked.
-
-    Raises:
-        ConfigError: floors or label set can't be read.
-        BundleError: there is no such companion.
-        UsageError: options that can't be together.
-    """
-    load_label_set(common.labels)
-    precision = cast("Precision", common.precision.value)
-    targets = tuple(cast("Target", target.value) for target in common.target or ())
-    _require_forms(precision, targets)
-    return Request(
-        precision=precision,
-        targets=targets,
-        calibration=common.calibration,
-        evaluation=common.evaluation,
-        labels=common.labels,
-        companion=find_bundle(common.companion) if common.companion else None,
-        floors=load_floors(common.floors),
-        options=_options(common),
-    )
-
-
-def _require_forms(precision: Precision, targets: Sequence[Target]) -> None:
-    """Whether a precision exists for all targets, whatever the network: said now, not in a minute."""
-    from export.recipes import routes  # noqa: PLC0415 - heavy
-
-    for target in targets:
-        try:
-            routes("", target, precision)
-        except ExportError as error:
-            wanted = f"--precision {precision} --target {target}"
-            raise UsageError(error.what, subject=wanted, hint=error.hint) from error
-
-
-def _options(common: Common) -> Options:
-    if common.weight_bits not in (None, *_WEIGHT_BITS):
-        raise UsageError("weights take 7 or 8 bits", subject=f"--weight-bits {common.weight_bits}")
-    if common.whole and common.leave_out:
-        raise UsageError("either --whole-graph or --leave-out")
-    return Options(
-        method=cast("Method", common.method.value) if common.method else None,
-        symmetric=common.symmetric,
-        per_channel=not common.per_tensor,
-        weight_bits=7 if common.weight_bits == 7 else 8 if common.weight_bits == 8 else None,
-        leave_out=tuple(common.leave_out or ()),
-        whole=common.whole,
-        remedies=not common.no_remedies,
-    )
-
-
-def few_images(folder: Path | None, progress: Progress) -> Sequence[Image]:
-    """A few of the user's own pictures, for comparing fp32 with the framework; none without a folder."""
-    if folder is None:
-        return ()
-    from export import choice, pictures  # noqa: PLC0415 - heavy
-
-    return pictures.images(choice.choose(folder, _FEW, step=progress.tick).pictures, (_SIDE, _SIDE))
+# edge export bundle
+_SIDE = "a bundle's name, a bundle's folder, or the folder of a part"
+DetectorOption = Annotated[
+    str, typer.Option(metavar="DIR", help=f"Whose detector is taken: {_SIDE}.", show_default=False)
+]
+ClassifierOption = Annotated[
+    str,
+    typer.Option(metavar="DIR", help=f"Whose visual and text towers are taken: {_SIDE}.", show_default=False),
+]
+BundleNameOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Of the bundle. Default: both names.", show_default=False),
+]
+ReferenceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BUNDLE",
+        help="The same bundle in fp32; visits are compared with its, and have to reach the floors.",
+        show_default=False,
+    ),
+]

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from export.commands import options
-from export.commands.options import Common, request_of
+from export.commands.asked import Common, few_images, request_of
 from export.commands.running import make, require
 from export.network import Network
 from export.progress import Progress
@@ -18,44 +15,17 @@ NEEDED = ("torch", "onnx", "ultralytics")
 
 def yolo_command(
     *,
-    weights: Annotated[
-        Path,
-        typer.Option(
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            help="An ultralytics checkpoint for detection, such as yolo11n.pt.",
-            show_default=False,
-        ),
-    ],
+    weights: options.WeightsOption,
     out: options.OutOption = None,
-    size: Annotated[
-        str, typer.Option(metavar="SIDE|WIDTHxHEIGHT", help="Of the input, in multiples of 32.")
-    ] = "640",
-    class_map: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--class-map",
-            metavar="NAME=KIND|FILE",
-            show_default=False,
-            help="What a class is: animal, person, vehicle or none; may be repeated. "
-            "Default: by COCO's or MegaDetector's names.",
-        ),
-    ] = None,
-    threshold_animal: Annotated[float | None, typer.Option(min=0, max=1, show_default=False)] = None,
-    threshold_person: Annotated[float | None, typer.Option(min=0, max=1, show_default=False)] = None,
-    threshold_vehicle: Annotated[float | None, typer.Option(min=0, max=1, show_default=False)] = None,
-    name: Annotated[str, typer.Option(metavar="NAME", help="Of the part.", show_default=False)] = "",
-    version: Annotated[str, typer.Option(metavar="TEXT", help="Of the weights.", show_default=False)] = "",
-    license_: Annotated[
-        str,
-        typer.Option(
-            "--license", metavar="SPDX", help="Of the weights; default: the file's own.", show_default=False
-        ),
-    ] = "",
-    unsafe_load: Annotated[
-        bool, typer.Option("--unsafe-load", help="The file may run code; only if you trust it.")
-    ] = False,
+    size: options.SizeOption = "640",
+    class_map: options.ClassMapOption = None,
+    threshold_animal: options.ThresholdOption = None,
+    threshold_person: options.ThresholdOption = None,
+    threshold_vehicle: options.ThresholdOption = None,
+    name: options.NameOption = "",
+    version: options.VersionOption = "",
+    license_: options.LicenseOption = "",
+    unsafe_load: options.UnsafeOption = False,
     precision: options.PrecisionOption = options.AUTO,
     target: options.TargetOption = None,
     calibration: options.CalibrationOption = None,
@@ -81,8 +51,9 @@ def yolo_command(
         edge export bundle --detector models/onnx/yolo11n --classifier starter
     """
     common = Common(
-        precision, target, calibration, evaluation, floors, labels, companion,
-        method, symmetric, per_tensor, weight_bits, leave_out, whole, no_remedies,
+        precision=precision, target=target, calibration=calibration, evaluation=evaluation, floors=floors,
+        labels=labels, companion=companion, method=method, symmetric=symmetric, per_tensor=per_tensor,
+        weight_bits=weight_bits, leave_out=leave_out, whole=whole, no_remedies=no_remedies,
     )  # fmt: skip
     request = request_of(common)
     require(NEEDED)
@@ -104,6 +75,6 @@ def yolo_command(
     def build_network(scratch: Path, progress: Progress) -> Network:
         from export.yolo import build_network as yolo  # noqa: PLC0415 - heavy
 
-        return yolo(wanted, scratch, progress.step, options.few_images(evaluation, progress))
+        return yolo(wanted, scratch, progress.step, few_images(evaluation, progress))
 
     make(out, build_network, request, as_json=as_json)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from edge.errors import ExportError
+from edge.errors import UsageError
 from edge.vision.manifest import Kind
 from export.centernet import COCO, GROUPS
 
@@ -46,12 +46,12 @@ def class_map(names: Sequence[str], given: Mapping[str, Choice]) -> dict[str, Ki
         given: by name what the user says, ``*`` for all others; wins over what is known.
 
     Raises:
-        ExportError: a name is given that the detector doesn't have, the names are neither COCO's nor
+        UsageError: a name is given that the detector doesn't have, the names are neither COCO's nor
             MegaDetector's and nothing is said of them, or nothing is an animal.
     """
     absent = sorted(set(given) - set(names) - {OTHERS})
     if absent:
-        raise ExportError(
+        raise UsageError(
             f"the detector has no class called {', '.join(absent)}",
             subject=_listed(names),
             hint="names are compared letter by letter",
@@ -59,12 +59,12 @@ def class_map(names: Sequence[str], given: Mapping[str, Choice]) -> dict[str, Ki
     choices = _known(names) | dict.fromkeys(names if OTHERS in given else (), given.get(OTHERS, "none"))
     choices |= {name: choice for name, choice in given.items() if name != OTHERS}
     if not choices:
-        raise ExportError("classes that aren't COCO's or MegaDetector's", subject=_listed(names), hint=_HINT)
+        raise UsageError("classes that aren't COCO's or MegaDetector's", subject=_listed(names), hint=_HINT)
     kinds: dict[str, Kind] = {
         name: choice for name in names if (choice := choices.get(name, "none")) != "none"
     }
     if "animal" not in kinds.values():
-        raise ExportError("no class of the detector is an animal", subject=_listed(names), hint=_HINT)
+        raise UsageError("no class of the detector is an animal", subject=_listed(names), hint=_HINT)
     return kinds
 
 
@@ -81,7 +81,7 @@ def read_class_map(entries: Iterable[str]) -> dict[str, Choice]:
             ``person``, ``vehicle`` or ``none``. The later one wins.
 
     Raises:
-        ExportError: the file can't be read or understood, or a kind isn't one of them.
+        UsageError: the file can't be read or understood, or a kind isn't one of them.
     """
     found: dict[str, str] = {}
     for entry in entries:
@@ -103,11 +103,11 @@ def _read(path: Path) -> dict[str, str]:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ExportError(
+        raise UsageError(
             "class map can't be read", subject=str(path), hint=error.strerror or "NAME=KIND or a file"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ExportError("class map can't be understood", subject=str(path), hint=str(error)) from error
+        raise UsageError("class map can't be understood", subject=str(path), hint=str(error)) from error
     return {name: str(kind) for name, kind in table.items()}
 
 
@@ -116,7 +116,7 @@ def _choice(name: str, kind: str) -> Choice:
         if kind == choice:
             known: Choice = choice
             return known
-    raise ExportError(
+    raise UsageError(
         "class map names a kind that isn't one",
         subject=f"{name}={kind}",
         hint=f"one of {', '.join(get_args(Choice))}",

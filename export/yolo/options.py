@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from edge.errors import ExportError, UsageError
+from edge.errors import UsageError
 from edge.vision.manifest import Kind
 from export.yolo.classes import Choice, read_class_map
 
@@ -72,11 +72,11 @@ def options_of(
         unsafe: see :class:`YoloOptions`.
 
     Raises:
-        UsageError: a size or threshold that can't be.
-        ExportError: the weights aren't there, or a class map can't be understood.
+        UsageError: a size or threshold that can't be, weights that aren't there, or a class map that can't
+            be understood.
     """
     if not weights.is_file():
-        raise ExportError(
+        raise UsageError(
             "no such checkpoint",
             subject=str(weights),
             hint="weights are read from a local file, never fetched",

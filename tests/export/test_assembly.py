@@ -239,6 +239,19 @@ def test_a_pinned_form_is_the_only_one_that_is_tried(
     assert load_manifest(out).visual.precision == "int8 b"
 
 
+def test_a_target_can_have_a_form_of_its_own_pinned(
+    tmp_path: Path, request_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file for an accelerator is seldom kept in the processor's form."""
+    monkeypatch.setattr(recipes, "candidates", toys.candidates(("int8 a", NEAR), ("int8 b", 2 * NEAR)))
+    out = _out(tmp_path)
+    names = {"detector": "int8 a", "visual": "int8 a", "text": "int8 a", "visual for tensorrt": "int8 b"}
+    wanted = request_of(pinned=names, targets=(native(), "tensorrt"))
+    assembly.build(out, toys.network(tmp_path), wanted, SILENT)
+    visual = load_manifest(out).visual
+    assert (visual.precision, visual.stored_for("tensorrt").precision) == ("int8 a", "int8 b")
+
+
 def test_half_a_classifier_is_refused(tmp_path: Path, request_of: Any) -> None:
     """A visual tower without its text tower could name nothing."""
     made = toys.network(tmp_path)

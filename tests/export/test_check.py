@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from edge.vision.manifest import load_manifest
+from edge.vision.manifest import Stored, Variant, load_manifest
 from export.check import differences
 from export.manifest import digest, write_manifest
 from tests.vision.toy import save_bundle
@@ -51,13 +51,35 @@ def _weights(bundle: Path) -> dict[str, dict[str, Any]]:
     return {"text": {"sha256": digest(path)}}
 
 
+def _variant(bundle: Path) -> dict[str, dict[str, Any]]:
+    """Other weights in the file for TensorRT alone."""
+    path = bundle / "visual.tensorrt.onnx"
+    model = onnx.load(path)
+    for tensor in model.graph.initializer:
+        if tensor.name == "little":  # added to each colour: all look nearly the same then
+            tensor.CopyFrom(numpy_helper.from_array(np.float32(9), tensor.name))
+    onnx.save(model, path)
+    variant = load_manifest(bundle).visual.variants[0].model_copy(update={"sha256": digest(path)})
+    return {"visual": {"variants": (variant,)}}
+
+
+def _variant_gone(_: Path) -> dict[str, dict[str, Any]]:
+    return {"visual": {"variants": ()}}
+
+
 @pytest.fixture(name="pair")
 def _pair(tmp_path: Path) -> tuple[Path, Path]:
-    """A bundle with licences, and a copy of it."""
+    """A bundle with licences and a file for TensorRT, and a copy of it."""
     kept, rebuilt = save_bundle(tmp_path / "kept"), tmp_path / "rebuilt"
     (kept / "LICENSES").mkdir()
     (kept / "LICENSES" / "toy.txt").write_text("Do as you like.\n", "utf-8")
     (kept / "NOTICE").write_text("A toy.\n", "utf-8")
+    shutil.copyfile(kept / "visual.onnx", kept / "visual.tensorrt.onnx")
+    manifest = load_manifest(kept)
+    stored = manifest.visual.model_dump(include=set(Stored.model_fields))
+    variant = Variant(target="tensorrt", **{**stored, "file": "visual.tensorrt.onnx"})
+    visual = manifest.visual.model_copy(update={"variants": (variant,)})
+    write_manifest(kept, manifest.model_copy(update={"visual": visual}))
     shutil.copytree(kept, rebuilt)
     return kept, rebuilt
 
@@ -75,6 +97,8 @@ def test_a_copy_is_the_same(pair: tuple[Path, Path]) -> None:
         (_notice, "NOTICE: differs"),
         (_margin, "manifest: visual.crop_margin"),
         (_weights, "text.onnx: "),
+        (_variant, "visual.tensorrt.onnx: "),
+        (_variant_gone, "manifest: visual.variants"),
     ],
 )
 def test_what_differs_is_named(pair: tuple[Path, Path], change: Change, said: str) -> None:

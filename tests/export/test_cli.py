@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from edge.errors import BundleError, ConfigError, EdgeError, ExportError, GateError, UsageError
-from edge.vision.manifest import MANIFEST, load_parts
-from export import check, cli, recipes, sensitivity
-from export.commands import running, starter
-from export.request import Request, native
+from edge.errors import EdgeError, ExportError, GateError, UsageError
+from edge.vision.manifest import MANIFEST, load_manifest, load_parts
+from export import cli, recipes, sensitivity
+from export.commands import running
+from export.manifest import write_manifest
+from export.request import native
 from tests.export import toys
 from tests.vision.toy import LABELS, save_bundle
 
@@ -76,8 +77,8 @@ def test_help_needs_no_heavy_library() -> None:
 @pytest.mark.parametrize(
     ("options", "kind", "says"),
     [
-        (["--labels", "atlantis"], ConfigError, "atlantis"),
-        (["--with", "no-such-bundle"], BundleError, "no-such-bundle"),
+        (["--labels", "atlantis"], UsageError, "--labels atlantis"),
+        (["--with", "no-such-bundle"], UsageError, "--with no-such-bundle"),
         (["--weight-bits", "4"], UsageError, "7 or 8"),
         (["--whole-graph", "--leave-out", "a"], UsageError, "--whole-graph"),
         (["--target", "x86", "--target", "cuda", "--precision", "int8-static"], UsageError, "for cuda"),
@@ -110,6 +111,28 @@ def test_options_are_checked_before_anything_heavy(
 def test_what_isnt_offered_is_a_usage_error(options: list[str]) -> None:
     """int4, toasters, files that aren't there, and what is missing."""
     assert _said(*options).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--class-map", "deer=beast"],
+        ["--class-map", "nowhere.toml"],
+        ["--size", "650"],
+        ["--threshold-animal", "1"],
+        ["--floors", "FLOORS"],
+    ],
+)
+def test_values_that_cant_be_are_wrong_calls(
+    toy_exporters: list[str], tmp_path: Path, wrong: list[str]
+) -> None:
+    """Exit code 2, whichever option it is, before any work."""
+    floors = tmp_path / "floors.toml"
+    floors.write_text("nonsense = 1\n", "utf-8")
+    result = _said(*toy_exporters, *(str(floors) if word == "FLOORS" else word for word in wrong))
+    assert isinstance(result.exception, UsageError)
+    assert result.exception.exit_code == 2
+    assert "mapping the toy" not in result.stderr
 
 
 def test_clip_takes_one_kind_of_weights() -> None:
@@ -210,39 +233,27 @@ def test_bundles_are_joined(toy_exporters: list[str], tmp_path: Path) -> None:
     assert "AGPL" in result.stderr
 
 
+def test_a_half_that_a_provider_passes_over_is_said(toy_exporters: list[str], tmp_path: Path) -> None:
+    """A detector that suits TensorRT, joined with towers that don't: a note on standard error."""
+    towers = Path(toy_exporters[-1])
+    manifest = load_manifest(towers)
+    visual = manifest.visual.model_copy(update={"precision": "int8 QDQ"})
+    write_manifest(towers, manifest.model_copy(update={"visual": visual}))
+    both, other = tmp_path / "both", save_bundle(tmp_path / "other")
+    sides = ["--detector", str(other), "--classifier", str(towers)]
+    result = _said("bundle", *sides, "--out", str(both), "--labels", toy_exporters[4], "--json")
+    assert result.exit_code == 0, result.exception
+    assert "Note: tensorrt won't be used" in result.stderr
+    assert "tensorrt won't be used" in (both / "report.md").read_text("utf-8")
+    assert json.loads(result.stdout)["whole"]
+
+
 def test_a_bundle_isnt_joined_into_its_half(toy_exporters: list[str]) -> None:
     """Its files would go while they are read."""
     half = toy_exporters[-1]
     result = _said("bundle", "--detector", half, "--classifier", half, "--out", half)
     assert isinstance(result.exception, UsageError)
     assert (Path(half) / MANIFEST).is_file()
-
-
-@pytest.mark.parametrize(("found", "code"), [(["visual.onnx: operations differ"], 1), ([], 0)])
-def test_a_rebuild_that_differs_is_an_error(
-    found: list[str], code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """--check says what differs and exits with 1; without differences it exits with 0; it writes nothing."""
-    monkeypatch.setattr(running, "find_spec", lambda _: object())
-    monkeypatch.setattr(check, "differences", lambda *_: found)
-    asked: list[Request] = []
-    monkeypatch.setattr("export.assembly.build", lambda *arguments: asked.append(arguments[2]))
-    monkeypatch.setattr("export.starter.build_network", lambda *_: None)
-    kept = save_bundle(tmp_path / "kept")
-    before = sorted(tmp_path.rglob("*"))
-    result = _said("starter", "--check", "--out", str(kept))
-    assert result.exit_code == code
-    assert asked[0].pinned == {"detector": "fp32", "visual": "fp32", "text": "fp32"}
-    assert not asked[0].timed
-    if found:
-        assert isinstance(result.exception, ExportError)
-        assert "operations differ" in result.exception.hint
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_the_starter_goes_to_its_place() -> None:
-    """Without --out it is the bundle that the repository keeps."""
-    assert Path("models/onnx/starter") == starter.STARTER
 
 
 SLOW = """

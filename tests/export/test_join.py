@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from edge.errors import BundleError, ExportError, GateError
-from edge.vision.manifest import load_manifest, load_parts, verify_files
+from edge.errors import BundleError, ExportError, GateError, UsageError
+from edge.vision.manifest import Source, Stored, Variant, load_manifest, load_parts, verify_files
 from export import join, joining
 from export.floors import VisitFloors
 from export.folder import plain_files, write_folder
@@ -181,6 +181,52 @@ def test_visits_are_compared_with_a_reference(tmp_path: Path, sides: tuple[Path,
     seen = json.loads((out / "report.json").read_text("utf-8"))["visits"]
     assert seen["reference"] > 0
     assert (seen["lost"], seen["added"], seen["relabelled"], seen["recounted"]) == (0, 0, 0, 0)
+
+
+def _changed(folder: Path, **sections: dict[str, Any]) -> Path:
+    """A toy bundle that says something else of a part."""
+    save_bundle(folder)
+    manifest = load_manifest(folder)
+    changed = {part: getattr(manifest, part).model_copy(update=new) for part, new in sections.items()}
+    write_manifest(folder, manifest.model_copy(update=changed))
+    return folder
+
+
+@pytest.mark.parametrize("part", ["detector", "visual", "text"])
+def test_a_reference_that_isnt_fp32_is_refused(tmp_path: Path, sides: tuple[Path, Path], part: str) -> None:
+    """Against int8 nothing that int8 loses would show; said before anything is looked at."""
+    reference = _changed(tmp_path / "int8", **{part: {"precision": "int8 dynamic"}})
+    with pytest.raises(UsageError, match=rf"isn't in fp32: {part} is int8 dynamic"):
+        joining.build(_out(tmp_path), *sides, _asked(tmp_path, reference=reference), SILENT)
+
+
+def test_a_reference_of_another_bundle_is_refused(tmp_path: Path, sides: tuple[Path, Path]) -> None:
+    """Another crop, or other weights: its visits differ for reasons of their own."""
+    other = _changed(tmp_path / "other", visual={"crop_margin": 0.3})
+    with pytest.raises(UsageError, match=r"another bundle.*visual differs in crop_margin"):
+        joining.build(_out(tmp_path), *sides, _asked(tmp_path, reference=other), SILENT)
+    weights = save_bundle(tmp_path / "weights")
+    source = Source(name="x", version="1", file="x.pt", sha256="ab" * 32, license="MIT")
+    write_manifest(weights, load_manifest(weights).model_copy(update={"sources": (source,)}))
+    with pytest.raises(UsageError, match="other sources"):
+        joining.require_twin(load_manifest(tmp_path / "both"), weights)
+
+
+def test_a_provider_that_one_part_holds_back_is_said(tmp_path: Path) -> None:
+    """A detector for TensorRT gains nothing by it beside a classifier for processors."""
+    folder = save_bundle(tmp_path / "bundle")
+    plain = load_manifest(folder)
+    assert join.held_back(plain) == []
+    stored = plain.detector.model_dump(include=set(Stored.model_fields)) | {"precision": "int8 QDQ"}
+    detector = plain.detector.model_copy(
+        update={"precision": "int8 QDQ", "variants": (Variant(target="tensorrt", **stored),)}
+    )
+    visual = plain.visual.model_copy(update={"precision": "int8 QDQ"})
+    (said,) = join.held_back(plain.model_copy(update={"detector": detector, "visual": visual}))
+    assert said.startswith("tensorrt won't be used, though the detector part suits it: visual.onnx")
+    assert "--target tensorrt" in said
+    both = visual.model_copy(update={"variants": detector.variants})
+    assert join.held_back(plain.model_copy(update={"detector": detector, "visual": both})) == []
 
 
 def test_visits_that_differ_from_the_reference_are_refused(

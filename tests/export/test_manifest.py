@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tomli_w
 
 from edge.errors import BundleError, ExportError
 from edge.vision.manifest import MANIFEST, Golden, Manifest, Parts, Variant, load_manifest, load_parts
@@ -80,6 +82,19 @@ def test_a_place_that_cant_be_written_is_said_before_any_work(tmp_path: Path) ->
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ExportError, match="can't write here"):
         check_out(tmp_path / "file" / "starter")
+
+
+def test_what_toml_would_lose_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The manifest is read back: a number that was rounded away on paper doesn't reach a device."""
+    manifest = _filled(tmp_path)
+    whole = tomli_w.dumps
+
+    def lossy(content: dict[str, Any], **options: Any) -> str:
+        return whole({**content, "visual": {**content["visual"], "logit_scale": 7.0}}, **options)
+
+    monkeypatch.setattr(tomli_w, "dumps", lossy)
+    with pytest.raises(ExportError, match="manifest changes when it is written"):
+        write_manifest(tmp_path, manifest)
 
 
 def test_a_file_that_changed_in_between_is_noticed(tmp_path: Path) -> None:

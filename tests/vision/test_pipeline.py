@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import gc
 import io
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +16,9 @@ from edge.settings import VisionSettings
 from edge.vision import pipeline
 from edge.vision.decode import Header, Pixels, decode
 from edge.vision.pipeline import MOST_CROPS, Vision
+from edge.vision.providers import CPU
 from edge.vision.queries import Texts
+from edge.vision.session import Chain, Model
 from edge.vision.sight import Sight
 from tests.vision import toy
 
@@ -308,6 +313,51 @@ def test_damaged_text_model_ends_a_start_that_needs_it(
     (bundle / "text.onnx").write_bytes(b"")
     with pytest.raises(BundleError, match="file differs from its manifest"):
         Vision.open(bundle, toy.LABELS, settings, tmp_path / "cache")
+
+
+class _Mortal(Model):
+    """The processor's model, which ONNX Runtime refuses to run once it is told to die."""
+
+    dying = False
+
+    def run(self, inputs: Any, outputs: Any) -> list[Any]:
+        return super().run({} if self.dying else inputs, outputs)
+
+
+class _Watched:
+    """A runtime that counts how many models are still there whenever another one is opened."""
+
+    def __init__(self) -> None:
+        self.opened: list[weakref.ref[_Mortal]] = []
+        self.alive: list[int] = []
+
+    def available(self) -> tuple[str, ...]:
+        return (CPU,)
+
+    def open(self, path: Path, provider: str, threads: int, chain: Chain) -> Model:
+        self.alive.append(sum(model() is not None for model in self.opened))
+        model = _Mortal(path, provider, threads, chain)
+        self.opened.append(weakref.ref(model))
+        return model
+
+
+def test_sessions_that_failed_are_closed_before_others_are_opened(
+    bundle: Path, settings: VisionSettings, tmp_path: Path
+) -> None:
+    """A real error of ONNX Runtime holds nothing back: there is room for one pair of models only."""
+    runtime = _Watched()
+    vision = Vision.open(bundle, toy.LABELS, settings, tmp_path / "cache", runtime=runtime)
+    for reference in runtime.opened:
+        model = reference()
+        assert model is not None
+        model.dying = True
+    del model
+    gc.disable()
+    try:
+        assert _see(vision, (24, 24, RED)).label == "Red"
+    finally:
+        gc.enable()
+    assert runtime.alive == [0, 1, 0, 1]
 
 
 def test_queries_keep_it_until_released(vision: Vision) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from edge.errors import ExportError
+from edge.errors import UsageError
 from export.centernet import COCO
 from export.yolo.classes import class_map, is_coco, read_class_map
 
@@ -39,7 +39,7 @@ def test_megadetectors_names_are_known(names: tuple[str, ...]) -> None:
 
 def test_names_of_somebodys_own_are_not_guessed_at() -> None:
     """A detector of species is refused with its names: those that a guess misses would be lost silently."""
-    with pytest.raises(ExportError, match=r"dog, chamois, ibex") as caught:
+    with pytest.raises(UsageError, match=r"dog, chamois, ibex") as caught:
         class_map(("dog", "chamois", "ibex"), {})
     assert "--class-map" in caught.value.hint
 
@@ -59,13 +59,13 @@ def test_the_user_wins_over_what_is_known() -> None:
 
 def test_a_name_that_the_detector_does_not_have_is_refused() -> None:
     """A slip of the pen isn't passed over."""
-    with pytest.raises(ExportError, match="no class called chamoix"):
+    with pytest.raises(UsageError, match="no class called chamoix"):
         class_map(("chamois",), {"chamoix": "animal"})
 
 
 def test_a_detector_without_animals_is_refused() -> None:
     """Nothing that a camera trap is for."""
-    with pytest.raises(ExportError, match=r"no class of the detector is an animal: person, car"):
+    with pytest.raises(UsageError, match=r"no class of the detector is an animal: person, car"):
         class_map(("person", "car"), {})
 
 
@@ -88,7 +88,7 @@ def test_a_class_map_can_be_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["nowhere.toml", "deer=beast"])
 def test_a_class_map_that_cannot_be_read_is_refused(text: str) -> None:
     """A file that isn't there, a kind that isn't one."""
-    with pytest.raises(ExportError):
+    with pytest.raises(UsageError):
         read_class_map([text])
 
 
@@ -96,5 +96,5 @@ def test_a_damaged_class_map_is_refused(tmp_path: Path) -> None:
     """Not TOML."""
     path = tmp_path / "map.toml"
     path.write_text("deer: animal\n", "utf-8")
-    with pytest.raises(ExportError, match="can't be understood"):
+    with pytest.raises(UsageError, match="can't be understood"):
         read_class_map([str(path)])

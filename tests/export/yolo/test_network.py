@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edge.errors import ExportError, UsageError
+from edge.errors import UsageError
 from edge.vision.decode import decode, read_header
 from export.yolo import build_network, options_of
 from export.yolo.checkpoint import AGPL
@@ -65,7 +65,7 @@ def test_own_classes_have_to_be_named(tmp_path: Path) -> None:
     model = network("yolov8n", 2)
     model.names = {0: "chamois", 1: "ibex"}
     torch.save({"model": model}, path)
-    with pytest.raises(ExportError, match="chamois, ibex"):
+    with pytest.raises(UsageError, match="chamois, ibex"):
         build_network(options_of(path, size="64"), tmp_path, lambda _: None)
     options = options_of(path, size="64", class_map=["*=animal"], license="CC-BY-4.0", version="2")
     made = build_network(options, tmp_path, lambda _: None)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from edge.errors import ExportError, UsageError
+from edge.errors import UsageError
 from export.yolo.options import check_grid, options_of, parse_size
 
 _SIDE = st.integers(1, 60).map(lambda cells: cells * 32)
@@ -46,7 +46,7 @@ def test_the_nearest_size_is_always_a_size(width: int, height: int, grid: int) -
 
 def test_weights_that_are_not_there_are_said_so(tmp_path: Path) -> None:
     """Nothing is fetched."""
-    with pytest.raises(ExportError, match=r"no such checkpoint"):
+    with pytest.raises(UsageError, match=r"no such checkpoint"):
         options_of(tmp_path / "yolo11n.pt")
 
 
