@@ -271,7 +271,7 @@ def _migrate(database: Database, keep: Path | None) -> None:
         raise StoreVersionError(
             f"database has version {version}, newer than this program's {VERSION}",
             subject=str(database.path),
-            hint="install the newer version again, or go back: docs/operating.md, Backups",
+            hint="install the newer version again, or go back: docs/operating.md, Upgrade, and back",
         )
     if keep is not None and 0 < version < VERSION:
         make_backup(database.path, keep, pace=HURRIED)

@@ -104,6 +104,15 @@ def test_upgrade_replaces_what_changed_and_drop_ins_follow_the_machine(tmp_path:
     assert not (units / "edge.service.d" / "gpu.conf").exists()
 
 
+def test_what_is_masked_stays_masked(tmp_path: Path) -> None:
+    """Whoever wants no import when a card is put in doesn't get it back with an upgrade."""
+    rule = tmp_path / "etc/udev/rules.d/90-edge-import.rules"
+    rule.parent.mkdir(parents=True)
+    rule.symlink_to(os.devnull)
+    steps = {step.subject: step.action for step in _install(_target(tmp_path))}
+    assert (steps[str(rule)], rule.readlink()) == ("keep", Path(os.devnull))
+
+
 def test_planning_writes_nothing(tmp_path: Path) -> None:
     """The steps are what a dry run shows."""
     steps = list(install_steps(_target(tmp_path), enable=True, live=True))

@@ -194,6 +194,8 @@ def _wanted(target: Target, name: str) -> bool:
 
 
 def _written(path: Path, text: str) -> Step:
+    if path.is_symlink() and path.readlink() == Path(os.devnull):
+        return Step("keep", str(path), "masked, and so it stays")
     try:
         same = path.read_text("utf-8") == text
     except FileNotFoundError:
