@@ -160,9 +160,14 @@ class StateLock:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except PermissionError as error:
+            hint = "is it the service's? Then: sudo -u edge edge ..., or sudo edge ...; else choose another"
+            raise StoreError(
+                "this user may not write in the folder", subject=str(self._path.parent), hint=hint
+            ) from error
         except OSError as error:
             raise StoreError(
-                "state folder can't be used", subject=str(self._path.parent), hint=str(error)
+                "folder can't be used", subject=str(self._path.parent), hint=str(error)
             ) from error
         for look in range(1, _LOOKS + 1):
             try:
