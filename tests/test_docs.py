@@ -38,6 +38,8 @@ def _words(part: str) -> list[str]:
     words = shlex.split(part, comments=True)
     while words and (words[0] == "sudo" or re.match(r"^[A-Z_]+=", words[0])):
         words = words[1:]
+        if words[:1] == ["-u"]:  # sudo's
+            words = words[2:]
         while words and words[0] == "-u":
             words = words[2:]
     return words

@@ -133,6 +133,8 @@ def uninstall_steps(target: Target, *, purge: bool, live: bool) -> Iterator[Step
             yield Step("remove", str(folder), what) if purge else Step("keep", str(folder), what)
     if purge and live:
         yield Step("run", f"userdel {target.user}", must=False)
+        # It outlives its user where uploaders are in it.
+        yield Step("run", f"groupdel {target.user}", must=False)
 
 
 def take(steps: Iterable[Step]) -> Iterator[Step]:
