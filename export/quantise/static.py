@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from export import bias
+from export.quantise.flow import rounded_once
 from export.quantise.graphs import copied, same_nodes, sort
 from export.quantise.ranges import Ranges
 from export.quantise.scheme import WEIGHTED, Scheme
@@ -33,7 +34,11 @@ def quantised(ranges: Ranges, scheme: Scheme, left_out: Sequence[str] = ()) -> A
     source = copied(ranges.model)
     if scheme.correct_bias:
         source = bias.shifted(source, ranges.means, excluded, scheme.largest)
-    return _tidy(_with_qdq(source, ranges.tensors, scheme, excluded))
+    form = _with_qdq(source, ranges.tensors, scheme, excluded)
+    sort(form)
+    if scheme.outputs and "Concat" not in scheme.operations:
+        rounded_once(form, scheme.operations)
+    return _tidy(form)
 
 
 def with_islands(model: Any, excluded: Collection[str]) -> list[str]:
