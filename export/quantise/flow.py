@@ -60,7 +60,7 @@ def _before_rounding(made: dict[str, Any], name: str) -> str:
 
 
 def _join_bytes(model: Any, quantise: Any, outputs: Collection[str]) -> None:
-    """Round what a join takes in place of its result, if nobody wants that unrounded; so with joins of joins."""
+    """Round what a join takes in place of its result, if nobody wants that unrounded."""
     joins = [node for node in model.graph.node if quantise.input[0] in node.output and node.op_type == _JOIN]
     if not joins or len(users(model)[quantise.input[0]]) > 1 or quantise.input[0] in outputs:
         return
