@@ -141,7 +141,7 @@ def _files(path: Path, section: ModelFile) -> Iterator[Row]:
     for variant in section.variants:
         yield f"for {variant.target}", _stored(path, variant)
     if section.unquantised:
-        yield "left in float", f"{len(section.unquantised)} nodes: {section.unquantised_why}"
+        yield "left in float", section.unquantised_why or ", ".join(section.unquantised)
 
 
 def _stored(path: Path, stored: Stored) -> str:
