@@ -256,6 +256,13 @@ def test_a_bundle_isnt_joined_into_its_half(toy_exporters: list[str]) -> None:
     assert (Path(half) / MANIFEST).is_file()
 
 
+HEARS_ALL = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+"""
+"""What nohup or a shell's background would have the tests' children ignore."""
+
 SLOW = """
 import sys, time
 from pathlib import Path
@@ -291,7 +298,7 @@ def test_a_signal_leaves_nothing_half_written(
     scratch.mkdir()
     out = tmp_path / "models" / "slow"
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW, str(out)],
+        [sys.executable, "-c", HEARS_ALL + SLOW, str(out)],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)},
@@ -334,7 +341,7 @@ def test_a_second_ctrl_c_doesnt_stop_the_cleaning_up(tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW, str(tmp_path / "slow")],
+        [sys.executable, "-c", HEARS_ALL + SLOW, str(tmp_path / "slow")],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)},
