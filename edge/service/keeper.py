@@ -171,7 +171,7 @@ class Keeper:
         if self._ballast.take_up():
             self._problems.pop("no_reserve", None)
             if not was:
-                log.info("the ballast is held again")
+                log.info("the ballast is held")
         else:
             size = self._settings.store.ballast // 1_000_000
             self._say("no_reserve", f"no room for the ballast of {size} MB", "free some space")
