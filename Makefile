@@ -26,7 +26,7 @@ $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 $(EXPORT)/.export: pyproject.toml constraints-export.txt
 	$(PYTHON) -m venv $(EXPORT)
 	$(EXPORT)/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints-export.txt \
-	  torch==2.13.0 --editable '.[cpu,export]' pytest pytest-timeout hypothesis
+	  torch==2.13.0 --editable '.[cpu,export]' hypothesis jsonschema pytest pytest-timeout
 	@touch $@
 
 # The tests want a real broker and systemd's checker; as root on Debian or Ubuntu they are installed here.
