@@ -29,7 +29,7 @@ MB = 1 << 20
 SMALL = {"low_water": 2 * MB, "ballast": MB, "snapshots_free": 0}
 """The shipped settings, made small as the disk is."""
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
@@ -107,6 +107,7 @@ def test_below_low_water_intake_pauses_and_delivery_goes_on(tmp_path: Path, disk
         assert stop(daemon) == 0
 
 
+@pytest.mark.faults
 @pytest.mark.fault(16, "ballast given up and held again, 0 lost")
 def test_full_to_the_last_byte_gives_up_the_ballast_and_gets_it_back(tmp_path: Path, disk: Path) -> None:
     """What was in hand is recorded with it; with space again it is held again; nothing is lost."""
@@ -126,6 +127,7 @@ def test_full_to_the_last_byte_gives_up_the_ballast_and_gets_it_back(tmp_path: P
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.faults
 def test_start_on_a_full_disk_gives_up_the_ballast_or_waits(tmp_path: Path, disk: Path) -> None:
     """It neither ends nor loses anything, and says so; with space it goes on by itself."""
     site = _site(tmp_path, disk)
@@ -149,6 +151,7 @@ def test_start_on_a_full_disk_gives_up_the_ballast_or_waits(tmp_path: Path, disk
     assert _processed(site) == 6
 
 
+@pytest.mark.faults
 def test_first_start_on_a_full_disk_waits(tmp_path: Path, disk: Path) -> None:
     """With space it makes what it needs and goes on by itself."""
     site = _site(tmp_path, disk)
@@ -162,6 +165,7 @@ def test_first_start_on_a_full_disk_waits(tmp_path: Path, disk: Path) -> None:
     assert stop(daemon) == 0
 
 
+@pytest.mark.faults
 @pytest.mark.fault(17, "non-zero exit, 0 false acknowledgements")
 def test_fsync_that_fails_ends_the_process_and_acknowledges_nothing(tmp_path: Path) -> None:
     """A non-zero code, and only what is on record was said to be."""
@@ -185,6 +189,7 @@ def test_fsync_that_fails_ends_the_process_and_acknowledges_nothing(tmp_path: Pa
     assert set(said) <= found
 
 
+@pytest.mark.faults
 def test_fsync_that_fails_in_a_running_daemon_ends_it(tmp_path: Path) -> None:
     """In the middle of its work: a non-zero code, and no message went out that isn't on record."""
     if shutil.which("strace") is None:
@@ -212,6 +217,7 @@ def test_fsync_that_fails_in_a_running_daemon_ends_it(tmp_path: Path) -> None:
         assert {row["state"] for row in site.media().values()} == {"processed"}
 
 
+@pytest.mark.faults
 def test_daemon_ends_when_an_fsync_fails(tmp_path: Path) -> None:
     """Started again, as systemd does: then everything is processed, each image once."""
     if shutil.which("strace") is None:

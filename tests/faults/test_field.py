@@ -19,12 +19,13 @@ from edge.testing import torn, zero_tailed
 from tests.e2e.site import Site, facts, stop, verdicts, wait_for
 from tests.faults.toy_site import deliver, image, images, toy_site
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 Figure = Callable[[str], None]
 _CLOCKS = {"right": "+0", "ahead": "+2h", "behind": "-30d", "2000": "@2000-01-01 00:00:00"}
 
 
+@pytest.mark.faults
 @pytest.mark.fault(10)
 def test_second_instance_ends_at_once_and_the_first_goes_on(tmp_path: Path, fault_figure: Figure) -> None:
     """It says which folder is in use; the first one isn't disturbed."""
@@ -42,8 +43,9 @@ def test_second_instance_ends_at_once_and_the_first_goes_on(tmp_path: Path, faul
 
 
 @pytest.mark.fault(13)
-def test_upload_that_pauses_becomes_one_observation(tmp_path: Path, fault_figure: Figure) -> None:
-    """60 %, half a minute of nothing, the rest: one observation; one that never ends is ``incomplete``."""
+@pytest.mark.parametrize("pause", [3, pytest.param(30, marks=pytest.mark.faults)])
+def test_upload_that_pauses_becomes_one_observation(tmp_path: Path, pause: int, fault_figure: Figure) -> None:
+    """60 %, seconds of nothing, the rest: one observation; one that never ends is ``incomplete``."""
     site = toy_site(tmp_path)
     daemon = site.start()
     site.wait_ready()
@@ -53,8 +55,8 @@ def test_upload_that_pauses_becomes_one_observation(tmp_path: Path, fault_figure
     cut = int(len(data) * 0.6)
     (folder / "paused.JPG").write_bytes(data[:cut])
     (folder / "abandoned.JPG").write_bytes(torn(other))
-    time.sleep(30.0)
-    assert {row["state"] for row in site.media().values()} == {"incomplete"}
+    time.sleep(pause)
+    wait_for(lambda: [row["state"] for row in site.media().values()] == ["incomplete"] * 2)
     with (folder / "paused.JPG").open("ab") as file:
         file.write(data[cut:])
     wait_for(lambda: site.media()["cam/paused.JPG"]["state"] == "processed")
@@ -65,7 +67,7 @@ def test_upload_that_pauses_becomes_one_observation(tmp_path: Path, fault_figure
         "cam/abandoned.JPG": "incomplete",
     }
     assert media["cam/abandoned.JPG"]["reason"]
-    fault_figure("60 % + 30 s + rest: 1 observation; abandoned: 1 incomplete, with its reason")
+    fault_figure(f"60 % + {pause} s + rest: 1 observation; abandoned: 1 incomplete, with its reason")
 
 
 def _bad_files() -> dict[str, bytes]:
@@ -128,6 +130,7 @@ def test_bad_files_are_never_classified_and_never_stop_it(tmp_path: Path, fault_
     )
 
 
+@pytest.mark.faults
 @pytest.mark.fault(15)
 def test_same_bytes_are_one_observation_whatever_happens_to_their_file(
     tmp_path: Path, fault_figure: Figure
@@ -165,6 +168,7 @@ def _run_at(site: Site, fake: str) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.faults
 @pytest.mark.fault(18)
 def test_wrong_clock_changes_no_id_and_no_timeout(tmp_path: Path, fault_figure: Figure) -> None:
     """Two hours ahead, a month behind, and back in the year 2000, which no device can take for today.

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,9 @@ from edge.store.database import open_database
 from edge.store.wal import has_lost_commits
 from tests.faults.disks import PowerlessDisk, powerless_disk
 
-CUTS = 30
 MOMENTS = random.Random(11)
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 def _until_the_power_goes(disk: PowerlessDisk, state: Path, first: int) -> int:
@@ -38,12 +38,15 @@ def _until_the_power_goes(disk: PowerlessDisk, state: Path, first: int) -> int:
     return int(said[-1])
 
 
-@pytest.mark.fault(1, "0 acknowledged commits lost in 30 cuts")
-def test_nothing_committed_is_lost_in_thirty_cuts(tmp_path: Path) -> None:
+@pytest.mark.fault(1)
+@pytest.mark.parametrize("cuts", [3, pytest.param(30, marks=pytest.mark.faults)])
+def test_nothing_committed_is_lost_when_the_power_is_cut(
+    tmp_path: Path, cuts: int, fault_figure: Callable[[str], None]
+) -> None:
     """Every commit that was said is there, every snapshot and backup is whole, no log seems damaged."""
     with powerless_disk(tmp_path) as disk:
         state, recorded = disk.folder / "state", 0
-        for _ in range(CUTS):
+        for _ in range(cuts):
             committed = _until_the_power_goes(disk, state, recorded + 1)
             disk.unmount()
             disk.mount()
@@ -60,4 +63,5 @@ def test_nothing_committed_is_lost_in_thirty_cuts(tmp_path: Path) -> None:
             assert {(state / path).stat().st_size for path in paths} == {3000}
             for _, backup in backups(state / FOLDER):
                 check(backup)
-        assert recorded > CUTS
+        assert recorded > cuts
+    fault_figure(f"0 acknowledged commits lost in {cuts} cuts")
