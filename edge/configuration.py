@@ -22,7 +22,7 @@ from edge.settings import Settings
 
 SYSTEM_FILE = Path("/etc/edge/edge.toml")
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
-_SECRET_NAMES = frozenset({"password"})
+_SECRET_NAMES = frozenset({"password", "token"})
 
 
 class _FromOutside(Settings, BaseSettings):

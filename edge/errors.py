@@ -124,6 +124,18 @@ class DeliveryError(EdgeError):
     """The broker, or what it said."""
 
 
+class WebError(EdgeError):
+    """A request to the page that can't be answered now."""
+
+
+class NotYetError(WebError):
+    """The daemon has never run here: there is no database yet."""
+
+
+class TooBusyError(WebError):
+    """There is more to do than can be done in time; it can be asked again a little later."""
+
+
 class InterchangeError(EdgeError):
     """A file of results, ours or another tool's, that can't be read or written."""
 

@@ -285,6 +285,53 @@ class HealthSettings(_Section):
         return path
 
 
+class WebSettings(_Section):
+    """The page (``edge web``).
+
+    Attributes:
+        host, port: where it listens; beyond this machine only with a token.
+        token: who gives it may see everything and correct labels; at least 12 characters.
+        allowed_hosts: names under which browsers may know this machine, besides its own and its addresses.
+        cert_file, key_file: for https; both or none.
+        session_days: that a browser stays logged in.
+        blur_people: in every picture that the page shows.
+        upload_bytes: largest picture that may be uploaded.
+        upload_pixels: and its largest number of pixels.
+        connections: open at once.
+        client_connections: of one address.
+        requests: a second that one address may make for long; twenty times as many at once.
+        searches: a second that one address may ask for for long; ten times as many at once.
+        queue: searches that may wait for the one in hand.
+        patience: seconds that a search waits and takes at most.
+        nice: how far the process stands back behind others, 0 to 19.
+    """
+
+    host: str = Field(min_length=1, default="127.0.0.1")
+    port: int = Field(ge=0, lt=65536, default=8640)
+    token: SecretStr | None = Field(min_length=12, max_length=1024, default=None)
+    allowed_hosts: tuple[str, ...] = ()
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    session_days: float = Field(gt=0, le=366, default=30.0)
+    blur_people: bool = True
+    upload_bytes: int = Field(ge=65_536, le=256 * 1024 * 1024, default=16 * 1024 * 1024)
+    upload_pixels: int = Field(gt=0, default=50_000_000)
+    connections: int = Field(ge=4, le=1024, default=64)
+    client_connections: int = Field(ge=2, le=1024, default=24)
+    requests: Positive = 30.0
+    searches: Positive = 2.0
+    queue: int = Field(ge=1, le=64, default=4)
+    patience: Positive = 30.0
+    nice: int = Field(ge=0, le=19, default=10)
+
+    @field_validator("key_file")
+    @classmethod
+    def _both(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if (key is None) != (info.data.get("cert_file") is None):
+            raise ValueError("cert_file and key_file go together")
+        return key
+
+
 class Settings(_Section):
     """All of it.
 
@@ -303,6 +350,7 @@ class Settings(_Section):
     mqtt: MqttSettings = MqttSettings()
     store: StoreSettings = StoreSettings()
     health: HealthSettings = HealthSettings()
+    web: WebSettings = WebSettings()
 
     @field_validator("state")
     @classmethod

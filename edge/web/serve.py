@@ -1,0 +1,5 @@
+"""The server's life."""
+
+
+def serve() -> None:
+    """Serve the page."""
