@@ -60,6 +60,7 @@ class MediaRow:
         snapshot: path of the snapshot below the state folder, or "".
         bundle: SHA-256 of the bundle that looked at it.
         received: when it was processed, ms UTC by the device's clock.
+        night: whether it was taken by infrared light; None: unknown.
     """
 
     media_id: str
@@ -78,6 +79,7 @@ class MediaRow:
     detections: tuple[Detected, ...] = ()
     snapshot: str = ""
     embeddings: tuple[Embedded, ...] = field(default=(), repr=False)
+    night: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,8 @@ class MediaStore:
             rows = self._db.execute(
                 "INSERT INTO media (media_id, file, deployment, taken, offset_minutes, time_source, "
                 "clock_ok, camera, "
-                "bytes, width, height, detections, snapshot, bundle, received) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1",
+                "bytes, width, height, detections, snapshot, bundle, received, night) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1",
                 (
                     m.media_id,
                     m.file,
@@ -129,6 +131,7 @@ class MediaStore:
                     m.snapshot,
                     m.bundle,
                     m.received,
+                    m.night,
                 ),
             )
             if not rows:
@@ -156,14 +159,25 @@ class MediaStore:
 
 
 def add_embeddings(database: Database, media_id: str, bundle: str, embeddings: Sequence[Embedded]) -> None:
-    """Put an image's vectors on record, in the caller's transaction."""
+    """Put an image's vectors on record, in the caller's transaction; it must have none of this bundle."""
     database.execute_many(
-        "INSERT INTO embeddings (media_id, ordinal, kind, box, bundle, vector) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO embeddings (media_id, bundle, ordinal, kind, box, vector) VALUES (?, ?, ?, ?, ?, ?)",
         [
-            (media_id, i, e.kind, json.dumps(e.box) if e.box else "", bundle, e.vector)
+            (media_id, bundle, i, e.kind, json.dumps(e.box) if e.box else "", e.vector)
             for i, e in enumerate(embeddings)
         ],
     )
+
+
+def replace_embeddings(
+    database: Database, media_id: str, bundle: str, embeddings: Sequence[Embedded]
+) -> None:
+    """Put an image's vectors in the place of those of the same bundle, in the caller's transaction.
+
+    Vectors of other bundles stay: they are searched until the new bundle has embedded everything.
+    """
+    database.execute("DELETE FROM embeddings WHERE media_id = ? AND bundle = ?", (media_id, bundle))
+    add_embeddings(database, media_id, bundle, embeddings)
 
 
 def encode_detections(detections: Sequence[Detected]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from edge.store.database import Database
-from edge.store.media import Detected, Embedded, Other, add_embeddings, encode_detections
+from edge.store.media import Detected, Embedded, Other, encode_detections, replace_embeddings
 
 KEPT: Final = 10_000
 """Requests remembered at most; the oldest are forgotten first."""
@@ -79,6 +79,7 @@ class Seen:
         others: what the image says besides animals.
         embeddings: of the whole image and of its animals.
         snapshot: path of the snapshot below the state folder, or "".
+        night: whether it was taken by infrared light; None: unknown.
     """
 
     bundle: str
@@ -86,6 +87,7 @@ class Seen:
     others: tuple[Other, ...]
     embeddings: tuple[Embedded, ...]
     snapshot: str
+    night: bool | None = None
 
 
 class Reprocessing:
@@ -149,8 +151,8 @@ class Reprocessing:
         """
         media_id = place.media_id
         self._db.execute(
-            "UPDATE media SET detections = ?, bundle = ?, snapshot = ? WHERE media_id = ?",
-            (encode_detections(seen.detections), seen.bundle, seen.snapshot, media_id),
+            "UPDATE media SET detections = ?, bundle = ?, snapshot = ?, night = ? WHERE media_id = ?",
+            (encode_detections(seen.detections), seen.bundle, seen.snapshot, seen.night, media_id),
         )
         self._db.execute("DELETE FROM observations WHERE media_id = ? AND kind != 'animal'", (media_id,))
         self._db.execute_many(
@@ -158,8 +160,7 @@ class Reprocessing:
             "VALUES (?, ?, ?, ?, NULL, ?, ?)",
             [(media_id, o.kind, place.deployment, place.taken, o.count, o.confidence) for o in seen.others],
         )
-        self._db.execute("DELETE FROM embeddings WHERE media_id = ?", (media_id,))
-        add_embeddings(self._db, media_id, seen.bundle, seen.embeddings)
+        replace_embeddings(self._db, media_id, seen.bundle, seen.embeddings)
 
 
 def _chosen(which: Which) -> str:

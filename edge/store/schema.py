@@ -12,7 +12,9 @@ on an image beside a person's, which is the one in ``observations``. ``commands`
 changed something, with their answers, so that one that comes twice is carried out once; ``reprocess`` is the
 line of images that are to be looked at again. ``strays`` are registrations that subscribers may know from a
 database whose place this one took, and that it doesn't have; ``removals`` says what was removed to make room,
-and why.
+and why. ``embeddings.id`` only ever grows, also when the newest rows are deleted, so that "after id n" is all
+that is new; while one bundle takes another's place an image has vectors of both. ``media.night`` is 1 for a
+picture by infrared light, 0 for one by day, NULL where nobody has looked.
 """
 
 from __future__ import annotations
@@ -197,6 +199,24 @@ MIGRATIONS: tuple[str, ...] = (
         reason TEXT NOT NULL
     );
     CREATE INDEX media_with_snapshot ON media (received) WHERE snapshot != '';
+    """,
+    """
+    ALTER TABLE media ADD COLUMN night INTEGER;
+    ALTER TABLE embeddings RENAME TO embeddings_without_ids;
+    CREATE TABLE embeddings (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        media_id TEXT NOT NULL,
+        bundle TEXT NOT NULL,
+        ordinal INTEGER NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('image', 'crop')),
+        box TEXT NOT NULL DEFAULT '',
+        vector BLOB NOT NULL,
+        UNIQUE (media_id, bundle, ordinal)
+    );
+    INSERT INTO embeddings (media_id, bundle, ordinal, kind, box, vector)
+        SELECT media_id, bundle, ordinal, kind, box, vector FROM embeddings_without_ids ORDER BY rowid;
+    DROP TABLE embeddings_without_ids;
+    CREATE INDEX embeddings_of_images ON embeddings (bundle, media_id) WHERE ordinal = 0;
     """,
 )
 """Migration n takes the schema from version n to n + 1 (``PRAGMA user_version``)."""

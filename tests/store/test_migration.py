@@ -11,12 +11,14 @@ import pytest
 from edge.delivery.messages import RegistrationMessage
 from edge.store.backup import FOLDER, backups
 from edge.store.database import DATABASE, VERSION, Database, open_database
+from edge.store.media import Embedded, add_embeddings
 from edge.store.outbox import Outbox
 from edge.store.queries import registrations
 from edge.store.schema import MIGRATIONS
 
 DUMP = Path(__file__).with_name("version_2.sql")
-Content = dict[str, list[tuple[object, ...]]]
+Content = dict[tuple[str, str], list[tuple[object, ...]]]
+"""Rows by the name of their table and the names of its columns."""
 
 
 def _older(state: Path, version: int) -> Content:
@@ -27,20 +29,26 @@ def _older(state: Path, version: int) -> Content:
             connection.executescript(script)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.commit()
-        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for (name,) in tables}  # noqa: S608 - names of tables
+        found = connection.execute(
+            "SELECT t.name, group_concat(c.name) FROM sqlite_master t, pragma_table_info(t.name) c "
+            "WHERE t.type = 'table' GROUP BY t.name"
+        )
+        return {table: sorted(connection.execute(_rows(*table)), key=repr) for table in found.fetchall()}
 
 
-def _content(database: Database, tables: Content) -> Content:
-    return {name: sorted(database.execute(f"SELECT * FROM {name}"), key=repr) for name in tables}  # noqa: S608 - names of tables
+def _content(database: Database, before: Content) -> Content:
+    return {table: sorted(database.execute(_rows(*table)), key=repr) for table in before}
+
+
+def _rows(table: str, columns: str) -> str:
+    return f"SELECT {columns} FROM {table}"  # noqa: S608 - names of tables and columns
 
 
 @pytest.mark.parametrize("version", range(2, VERSION + 1))
 def test_everything_on_record_stays(tmp_path: Path, version: int) -> None:
     """Every row of every table, whatever version it comes from; the way back is a backup of that version."""
     before = _older(tmp_path, version)
-    assert before["media"]
-    assert before["outbox"]
+    assert {"media", "outbox", "embeddings"} <= {table for (table, _), rows in before.items() if rows}
     database = open_database(tmp_path, thorough=True)
     assert database.execute("PRAGMA user_version") == [(VERSION,)]
     assert _content(database, before) == before
@@ -51,7 +59,7 @@ def test_everything_on_record_stays(tmp_path: Path, version: int) -> None:
 
 def test_numbers_and_registrations_go_on(tmp_path: Path) -> None:
     """What is read of it is what it said in its messages, and the next number is the next."""
-    before = _older(tmp_path, 2)
+    before = {table: rows for (table, _), rows in _older(tmp_path, 2).items()}
     database = open_database(tmp_path)
     outbox = Outbox(database)
     kept = outbox.range(1, 1000)
@@ -64,4 +72,18 @@ def test_numbers_and_registrations_go_on(tmp_path: Path) -> None:
     assert living
     assert living.items() <= said.items()
     assert outbox.head() == len(kept)
+    database.close()
+
+
+def test_vectors_are_numbered_in_the_order_in_which_they_were_stored(tmp_path: Path) -> None:
+    """Those of version 4 get ascending numbers; a number is never used again, also not the newest."""
+    _older(tmp_path, 4)
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as connection:
+        stored = connection.execute("SELECT vector FROM embeddings ORDER BY rowid").fetchall()
+    database = open_database(tmp_path)
+    assert database.execute("SELECT vector FROM embeddings ORDER BY id") == stored
+    newest = database.execute("SELECT MAX(id) FROM embeddings")[0][0]
+    database.execute("DELETE FROM embeddings WHERE id = ?", (newest,))
+    add_embeddings(database, "sha256:new", "b", [Embedded("image", b"\0\0")])
+    assert database.execute("SELECT MAX(id) FROM embeddings") == [(newest + 1,)]
     database.close()
