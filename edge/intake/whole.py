@@ -9,9 +9,9 @@ import stat
 from edge.errors import NotAnImageError, NotWholeError
 from edge.intake import jpeg
 from edge.intake.header import open_file, unreadable
-from edge.intake.sniff import name_of
 from edge.intake.types import Candidate, FileStat, Frame, Loaded
 from edge.settings import IntakeSettings
+from edge.sniff import name_of
 
 # A tail of this many zeros was never written; fewer may be padding, or a cut that ends on a zero.
 ZERO_TAIL = 16
