@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from edge.errors import UsageError
-from edge.registration.types import UNIDENTIFIED, Key, Observation
+from edge.registration.types import UNIDENTIFIED, Observation
 from edge.service.corrections import Amender, Amendment, Corrected, by_kind, who
 from edge.service.work import now_ms
 from edge.store.corrections import Correction, Corrections, Review, find_media, place_of
@@ -77,9 +78,32 @@ def relabel(database: Database, media_id: str, label: str | None, count: int | N
     """
     with database.transaction():
         was = Corrections(database).animals(media_id)
-        number = max(1, was.count if was else 0) if count is None else count
-        verdict = Verdict(label if number else None, number)
-        return _put(database, media_id, was, verdict, CERTAIN if verdict.label else 0, by_person=True)
+        word = _word(media_id, was, label, count)
+        done = _put(database, [word], by_person=True)
+        return Relabelled(media_id, _before(was), word.verdict, done)
+
+
+def relabel_together(
+    database: Database, media_ids: Sequence[str], label: str | None, count: int | None
+) -> Corrected:
+    """Put one word on several images of one deployment at once; their registrations change once.
+
+    Args:
+        database: opened for writing.
+        media_ids: images on record.
+        label: as for ``relabel``, of each.
+        count: likewise.
+
+    Returns:
+        what was done; nothing where all was so already.
+
+    Raises:
+        StoreError: nothing was changed.
+    """
+    with database.transaction():
+        store = Corrections(database)
+        words = [_word(media_id, store.animals(media_id), label, count) for media_id in media_ids]
+        return _put(database, words, by_person=True)
 
 
 def unlabel(database: Database, media_id: str) -> Relabelled:
@@ -95,37 +119,68 @@ def unlabel(database: Database, media_id: str) -> Relabelled:
         if review is None:
             raise UsageError("nobody has relabelled this image", subject=media_id)
         verdict = Verdict(review.machine_label, review.machine_count)
-        confidence = review.machine_confidence
-        return _put(database, media_id, store.animals(media_id), verdict, confidence, by_person=False)
+        was = store.animals(media_id)
+        word = _Word(media_id, was, verdict, review.machine_confidence)
+        return Relabelled(media_id, _before(was), verdict, _put(database, [word], by_person=False))
 
 
-def _put(
-    database: Database,
-    media_id: str,
-    was: Observation | None,
-    verdict: Verdict,
-    confidence: int,
-    *,
-    by_person: bool,
-) -> Relabelled:
+class _Word(NamedTuple):
+    """What is to be put on record of one image, and what is there; ``confidence`` in ppm."""
+
+    media_id: str
+    was: Observation | None
+    verdict: Verdict
+    confidence: int
+
+
+def _word(media_id: str, was: Observation | None, label: str | None, count: int | None) -> _Word:
+    number = max(1, was.count if was else 0) if count is None else count
+    verdict = Verdict(label if number else None, number)
+    return _Word(media_id, was, verdict, CERTAIN if verdict.label else 0)
+
+
+def _before(was: Observation | None) -> Verdict:
+    return Verdict(was.label, was.count) if was else Verdict(None, 0)
+
+
+def _put(database: Database, words: Sequence[_Word], *, by_person: bool) -> Corrected:
+    """Put words on record of images of one deployment, and tell."""
+    now, lines, removed, added = now_ms(), [], [], []
+    for word in words:
+        if by_person and _said_already(database, word):
+            continue
+        correction, is_now = _keep(database, word, now, by_person=by_person)
+        lines.append(correction)
+        removed += [word.was] if word.was else []
+        added.append(is_now)
+    if not added:
+        return Corrected()
+    amender, touched = Amender(database, now), [observation.key for observation in added]
+    deployment = added[0].deployment
+    said = amender.said(deployment, touched)
+    changes = amender.apply(Amendment(deployment, removed, added, touched), said)
     store = Corrections(database)
-    before = Verdict(was.label, was.count) if was else Verdict(None, 0)
-    review = store.review(media_id)
-    if by_person and review and (review.label, review.count) == (verdict.label, verdict.count):
-        return Relabelled(media_id, before, verdict, Corrected())
-    deployment, taken = place_of(database, media_id)
-    now = now_ms()
-    line = Correction(0, now, who(), "label", deployment, f"{before} is {verdict}", media_id)
-    correction = store.begin(line)
-    store.keep_review(media_id, _review(review, was, verdict, correction) if by_person else None)
-    store.settle_blank(media_id, deployment, taken, animals=verdict.count > 0)
-    is_now = Observation(deployment, media_id, taken, verdict.label, verdict.count, confidence)
-    here = [Key(taken, media_id)]
-    amender = Amender(database, now)
-    said = amender.said(deployment, here)
-    changes = amender.apply(Amendment(deployment, [was] if was else [], [is_now], here), said)
-    store.count(correction, images=1, messages=len(changes))
-    return Relabelled(media_id, before, verdict, Corrected(1, by_kind(changes)))
+    for number, line in enumerate(lines):  # the messages are of all of them: counted once
+        store.count(line, images=1, messages=0 if number else len(changes))
+    return Corrected(len(added), by_kind(changes))
+
+
+def _said_already(database: Database, word: _Word) -> bool:
+    review = Corrections(database).review(word.media_id)
+    return review is not None and (review.label, review.count) == (word.verdict.label, word.verdict.count)
+
+
+def _keep(database: Database, word: _Word, now: int, *, by_person: bool) -> tuple[int, Observation]:
+    """Everything of one word but the registrations: the line of the correction, and what is true now."""
+    store, verdict = Corrections(database), word.verdict
+    deployment, taken = place_of(database, word.media_id)
+    what = f"{_before(word.was)} is {verdict}"
+    correction = store.begin(Correction(0, now, who(), "label", deployment, what, word.media_id))
+    review = _review(store.review(word.media_id), word.was, verdict, correction) if by_person else None
+    store.keep_review(word.media_id, review)
+    store.settle_blank(word.media_id, deployment, taken, animals=verdict.count > 0)
+    is_now = Observation(deployment, word.media_id, taken, verdict.label, verdict.count, word.confidence)
+    return correction, is_now
 
 
 def _review(review: Review | None, was: Observation | None, verdict: Verdict, correction: int) -> Review:

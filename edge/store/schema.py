@@ -217,6 +217,7 @@ MIGRATIONS: tuple[str, ...] = (
         SELECT media_id, bundle, ordinal, kind, box, vector FROM embeddings_without_ids ORDER BY rowid;
     DROP TABLE embeddings_without_ids;
     CREATE INDEX embeddings_of_images ON embeddings (bundle, media_id) WHERE ordinal = 0;
+    CREATE INDEX registrations_by_seq ON registrations (seq);
     """,
 )
 """Migration n takes the schema from version n to n + 1 (``PRAGMA user_version``)."""
