@@ -27,6 +27,7 @@ from edge.cli import (
     search,
     services,
     subscribe,
+    web,
 )
 from edge.cli.common import err
 from edge.errors import EdgeError
@@ -68,6 +69,7 @@ app.command("relabel")(correct.relabel_command)
 app.add_typer(correct.app, name="clock")
 app.add_typer(outbox.app, name="outbox")
 app.command("subscribe")(subscribe.subscribe_command)
+app.command("web")(web.web_command)
 app.command("backup")(keep.backup_command)
 app.command("restore")(keep.restore_command)
 app.command("retention")(keep.retention_command)

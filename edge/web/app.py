@@ -2,27 +2,85 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from edge import __version__
+from edge.errors import EdgeError
 from edge.settings import Settings
-from edge.web import pages
+from edge.web import api, login, pages
 from edge.web.context import Context
 from edge.web.desk import Desk
+from edge.web.gate import Gate, keys_of
+from edge.web.limits import Rate
+from edge.web.problems import Problem, as_json, of_status, problem_of, wants_html
 from edge.web.work import Worker
+
+log = logging.getLogger("edge.web")
+
+_BURST: Final = 10
+_FAULT: Final = 500
 
 
 def make_app(settings: Settings) -> FastAPI:
     """The page and its API for one state folder."""
-    worker = Worker(lambda: Desk(settings), places=settings.web.queue, patience=settings.web.patience)
-    context = Context(settings, worker)
-    app = FastAPI(title="edge", version=__version__, lifespan=_life, docs_url=None, redoc_url=None)
-    app.state.context = context
+    web = settings.web
+    keys = keys_of(web)
+    worker = Worker(lambda: Desk(settings), places=web.queue, patience=web.patience)
+    app = FastAPI(
+        title="edge",
+        summary="What a camera-trap device sees",
+        version=__version__,
+        description=api.DESCRIPTION,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_life,
+    )
+    app.state.context = Context(settings, worker, Rate(web.searches, web.searches * _BURST))
+    app.state.keys = keys
+    app.add_middleware(Gate, settings=web, keys=keys, respond=respond)
+    app.add_exception_handler(EdgeError, _on_error)
+    app.add_exception_handler(HTTPException, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_error)
+    app.include_router(api.router)
+    app.include_router(login.router)
     app.include_router(pages.router, include_in_schema=False)
     return app
+
+
+async def respond(request: Request, problem: Problem) -> Response:
+    """The answer to a request that can't be answered as asked."""
+    if not wants_html(request):
+        return as_json(problem)
+    return await run_in_threadpool(pages.problem_page, request, problem)
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    problem = _problem(error)
+    if problem.status == _FAULT:
+        log.error("%s %s: %s", request.method, request.url.path, error, exc_info=error)
+    return await respond(request, problem)
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, EdgeError):
+        return problem_of(error)
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][1:])
+        return Problem(422, "the request can't be understood", name, str(first["msg"]))
+    if isinstance(error, HTTPException):
+        return of_status(error.status_code, str(error.detail))
+    return of_status(_FAULT)
 
 
 @asynccontextmanager

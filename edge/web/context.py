@@ -6,16 +6,16 @@ Handlers are plain functions, which FastAPI runs in threads; there they open the
     def somewhere(here: Here) -> Response:
         with here.reading() as database:
             ...
-        answer = here.work.ask(lambda desk: desk.searcher.by_words("fox", wanted))
+        answer = here.ask(lambda desk: desk.by_words("fox", wanted))
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Annotated
+from dataclasses import dataclass, field, replace
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
@@ -23,22 +23,31 @@ from edge.errors import NotYetError
 from edge.settings import Settings
 from edge.store.database import DATABASE, Database, open_beside, open_readonly
 from edge.web.desk import Desk
+from edge.web.hosts import client_key
+from edge.web.limits import Rate
+from edge.web.problems import Problem, RefusedError
 from edge.web.work import Worker
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Context:
-    """What the handlers share.
+    """What the handlers share, as one of them sees it.
 
     Attributes:
         settings: all of them.
-        work: for whatever takes more than a few milliseconds of processor time.
+        work: the thread for whatever takes more than a few milliseconds of processor time.
+        asked: how often each client asks it.
         stopping: set when the process is to end; whatever sends without end looks at it.
+        client: who asks, as limits count.
     """
 
     settings: Settings
     work: Worker[Desk]
+    asked: Rate
     stopping: threading.Event = field(default_factory=threading.Event)
+    client: str = ""
 
     @contextmanager
     def reading(self) -> Iterator[Database]:
@@ -48,7 +57,7 @@ class Context:
             NotYetError: there is none yet.
             StoreError: it can't be read.
         """
-        self._check()
+        self.check()
         database = open_readonly(self.settings.state)
         try:
             database.execute("BEGIN")
@@ -64,14 +73,33 @@ class Context:
             NotYetError: there is none yet.
             StoreError: it can't be written; nothing was changed.
         """
-        self._check()
+        self.check()
         database = open_beside(self.settings.state)
         try:
             yield database
         finally:
             database.close()
 
-    def _check(self) -> None:
+    def ask(self, job: Callable[[Desk], T]) -> T:
+        """Have a job done by the worker, and wait for what comes of it; whatever it raises is raised here.
+
+        Raises:
+            NotYetError: there is no database yet.
+            RefusedError: this client asks too often.
+            TooBusyError: too many wait already, or it took too long.
+        """
+        self.check()
+        wait = self.asked.take(self.client)
+        if wait:
+            raise RefusedError(Problem(429, "too many searches", hint="wait a little", retry_after=wait))
+        return self.work.ask(job)
+
+    def check(self) -> None:
+        """Make sure that there is something to look at.
+
+        Raises:
+            NotYetError: there is no database yet.
+        """
         state = self.settings.state
         if not (state / DATABASE).exists():
             hint = "it makes the database when it first runs; this page looks again by itself"
@@ -79,9 +107,9 @@ class Context:
 
 
 def context_of(request: Request) -> Context:
-    """The context of the application that a request is for."""
-    found: Context = request.app.state.context
-    return found
+    """The context of the application that a request is for, for the client that sent it."""
+    shared: Context = request.app.state.context
+    return replace(shared, client=client_key(request.client.host if request.client else ""))
 
 
 Here = Annotated[Context, Depends(context_of)]

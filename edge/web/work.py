@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
 
@@ -21,6 +21,7 @@ log = logging.getLogger("edge.web")
 D = TypeVar("D")
 T = TypeVar("T")
 _END: Final = None
+_LOOK: Final = 0.2
 
 
 class Worker(Generic[D]):
@@ -46,12 +47,16 @@ class Worker(Generic[D]):
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the job in hand; those that wait are refused. Doesn't wait for it."""
+        """End after the job in hand, without waiting for it; whoever waits is refused."""
         self._stopped = True
-        with suppress(queue.Empty):
-            while True:
-                self._refuse(self._jobs.get_nowait())
-        self._jobs.put_nowait(_END)
+        with suppress(queue.Full):  # then what waits is passed over, and the end is found without it
+            self._jobs.put_nowait(_END)
+
+    def ended(self, seconds: float) -> bool:
+        """Wait for the end, for so long at most."""
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def ask(self, job: Callable[[D], T]) -> T:
         """Have a job done, and wait for what comes of it; whatever it raises is raised here.
@@ -60,21 +65,19 @@ class Worker(Generic[D]):
             TooBusyError: too many wait already, or it took too long; what has begun is finished in any case.
         """
         answer: Future[T] = Future()
-        if self._stopped:
-            raise TooBusyError("the page is being stopped")
         try:
             self._jobs.put_nowait((job, answer))
         except queue.Full as error:
             raise TooBusyError("too many searches at once", hint="try again in a few seconds") from error
-        try:
-            return answer.result(self._patience)
-        except CancelledError as error:
-            raise TooBusyError("the page is being stopped") from error
-        except TimeoutError as error:
-            if answer.done():  # the job itself ran into a time limit, which is an answer too
-                raise
-            answer.cancel()
-            raise TooBusyError("the device is busy", hint="try again in a few seconds") from error
+        until = time.monotonic() + self._patience
+        while not self._stopped and time.monotonic() < until:
+            wait([answer], min(_LOOK, self._patience))
+            if answer.done():
+                return answer.result()
+        answer.cancel()
+        if self._stopped:
+            raise TooBusyError("the page is being stopped")
+        raise TooBusyError("the device is busy", hint="try again in a few seconds")
 
     @property
     def busy_for(self) -> float:
@@ -89,9 +92,9 @@ class Worker(Generic[D]):
 
     def _run(self) -> None:
         tools: D | None = None
-        while (taken := self._jobs.get()) is not _END:
+        while not self._stopped and (taken := self._jobs.get()) is not _END:
             job, answer = taken
-            if not answer.set_running_or_notify_cancel():
+            if self._stopped or not answer.set_running_or_notify_cancel():
                 continue
             self._began = time.monotonic()
             try:
@@ -100,8 +103,3 @@ class Worker(Generic[D]):
             except BaseException as error:  # noqa: BLE001 - whoever asked gets it, whatever it is
                 answer.set_exception(error)
             self._began = None
-
-    @staticmethod
-    def _refuse(taken: tuple[Callable[[D], Any], Future[Any]] | None) -> None:
-        if taken is not None:
-            taken[1].cancel()

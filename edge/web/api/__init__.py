@@ -1,0 +1,6 @@
+"""The same as JSON."""
+
+from fastapi import APIRouter
+
+DESCRIPTION = "x"
+router = APIRouter(prefix="/api")
