@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -20,7 +19,6 @@ from edge.store.ballast import Ballast
 log = logging.getLogger("edge")
 T = TypeVar("T")
 
-CHECK_INTERVAL = 2.0
 RETRY_INTERVAL = 5.0
 
 
@@ -42,8 +40,6 @@ class Space:
         self._lock = threading.Lock()
         self._blocked = 0
         self._queued = 0
-        self._checked = float("-inf")
-        self._low = False
 
     @property
     def full(self) -> bool:
@@ -67,13 +63,12 @@ class Space:
         return (Problem(code="database_busy", message=message, hint="end it: fuser -v edge.db"),)
 
     def allows_intake(self) -> bool:
-        """Whether files may be taken: there is more than the low-water mark, and nothing waits for space."""
-        now = time.monotonic()
-        if now - self._checked > CHECK_INTERVAL:
-            self._checked = now
-            disk = disk_health(self._settings)
-            self._low = disk.free < disk.low_water
-        return not self._low and not self.full
+        """Whether files may be taken: there is more than the low-water mark, and nothing waits for space.
+
+        The disk is asked each time, as health does: nothing is taken after health has said that it waits.
+        """
+        disk = disk_health(self._settings)
+        return disk.free >= disk.low_water and not self.full
 
     def insist(self, write: Callable[[], T], stop: threading.Event, beat: Callable[[], None]) -> T:
         """Write, again and again while the disk is full or the database busy; the write must bear that.

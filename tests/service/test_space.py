@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge.errors import DiskFullError, StoreBusyError
+from edge.service.health import disk_health
 from edge.service.space import Space
 from edge.settings import Settings, StoreSettings
 
@@ -79,3 +81,16 @@ def test_busy_database_is_waited_out_and_told(tmp_path: Path) -> None:
 def test_intake_waits_below_the_low_water_mark(tmp_path: Path) -> None:
     """Before the disk is full, files are left where they are."""
     assert not _space(tmp_path, low_water=2**62).allows_intake()
+
+
+def test_intake_and_health_judge_the_same_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once health has found the disk too full, no more files are taken; with space they are, at once."""
+    usage, free = shutil.disk_usage(tmp_path), [300]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=free[0]))
+    settings = Settings(state=tmp_path, drop=tmp_path / "drop", store=StoreSettings(low_water=200))
+    space, allowed = Space(settings), list[bool]()
+    for free[0] in (300, 199, 200):
+        disk = disk_health(settings)
+        allowed.append(space.allows_intake())
+        assert allowed[-1] == (disk.free >= disk.low_water)
+    assert allowed == [True, False, True]
