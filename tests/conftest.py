@@ -1,11 +1,12 @@
-"""What every test can use: figures for the table of faults."""
+"""What every test can use: figures for the table of faults, and an end for the processes it started."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests import children
 from tests.faults.table import Table, figure_fixture
 
 
@@ -24,3 +25,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def fault_figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Called with the figure that a test of a fault measured."""
     return figure_fixture(request)
+
+
+@pytest.fixture(autouse=True)
+def _children_end() -> Iterator[None]:
+    """One failure stays one failure: no process of a test outlives it."""
+    yield
+    children.end_all()

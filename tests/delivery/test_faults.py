@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from edge.delivery.broker import LocalBroker, free_port
 from edge.delivery.connection import Answered, Connection
 from edge.subscriber import Subscriber
+from tests.children import minded
 from tests.contract.outboxes import FakeCounts, FakeRow, MemoryOutbox, SqliteOutbox
 from tests.delivery.helpers import (
     DEVICE,
@@ -273,7 +274,7 @@ with publishing(SqliteOutbox(Path(sys.argv[1])), int(sys.argv[2])) as publisher:
 
 
 def _drain(database: Path, broker: LocalBroker) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", _DRAIN, str(database), str(broker.port)])
+    return minded(subprocess.Popen([sys.executable, "-c", _DRAIN, str(database), str(broker.port)]))
 
 
 def _acked(outbox: SqliteOutbox) -> int:

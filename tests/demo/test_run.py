@@ -18,6 +18,7 @@ from edge.demo.stage import Stage
 from edge.demo.story import FILES
 from edge.errors import ConfigError
 from edge.vision.data import bundle_folders
+from tests.children import minded
 
 needs_models = pytest.mark.skipif(
     not any((folder / "starter" / "manifest.toml").is_file() for folder in bundle_folders()),
@@ -63,16 +64,15 @@ run_demo(keep=None, json=False, svg=None, console=Console())
 def test_terminated_it_leaves_nothing(tmp_path: Path) -> None:
     """SIGTERM in the middle ends broker and service, and removes the folder."""
     environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
-    demo = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM], env=environment, stdout=subprocess.PIPE, text=True
+    demo = minded(
+        subprocess.Popen([sys.executable, "-c", _PROGRAM], env=environment, stdout=subprocess.PIPE, text=True)
     )
-    with demo:
-        assert demo.stdout is not None
-        port = re.search(r"listens on 127\.0\.0\.1:(\d+)", demo.stdout.readline())
-        assert port
-        assert "online" in demo.stdout.readline()
-        demo.terminate()
-        assert demo.wait(20) == 128 + signal.SIGTERM
+    assert demo.stdout is not None
+    port = re.search(r"listens on 127\.0\.0\.1:(\d+)", demo.stdout.readline())
+    assert port
+    assert "online" in demo.stdout.readline()
+    demo.terminate()
+    assert demo.wait(60) == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(port[1])), timeout=1).close()

@@ -17,6 +17,7 @@ from typing import Any
 import tomli_w
 
 from edge.service.report import is_running, last_health
+from tests.children import minded
 
 Row = dict[str, Any]
 PATIENCE = 90.0
@@ -68,7 +69,7 @@ class Site:
         return self.folder / "edge.toml"
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start the daemon."""
+        """Start the daemon; a test that leaves it running has it ended."""
         return self._spawn(arguments, _environment())
 
     def start_with_path(self, path: Path, poison: str, *arguments: str) -> subprocess.Popen[bytes]:
@@ -124,7 +125,7 @@ class Site:
 
     def _spawn(self, arguments: Iterable[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
         with self._log().open("ab") as log:
-            return subprocess.Popen(self._command("run", *arguments), stderr=log, env=environment)
+            return minded(subprocess.Popen(self._command("run", *arguments), stderr=log, env=environment))
 
     def _log(self) -> Path:
         return self.folder / "daemon.log"
@@ -144,7 +145,7 @@ def wait_for(condition: Callable[[], bool], timeout: float = PATIENCE) -> None:
 def stop(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM) -> int:
     """Send a signal and wait for the end; returns the exit code."""
     process.send_signal(number)
-    return process.wait(30)
+    return process.wait(60)
 
 
 def facts(rows: Iterable[Row]) -> list[tuple[Any, ...]]:

@@ -18,6 +18,7 @@ from export import cli, recipes, sensitivity
 from export.commands import running
 from export.manifest import write_manifest
 from export.request import native
+from tests.children import minded
 from tests.export import toys
 from tests.vision.toy import LABELS, save_bundle
 
@@ -297,11 +298,13 @@ def test_a_signal_leaves_nothing_half_written(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     out = tmp_path / "models" / "slow"
-    process = subprocess.Popen(
-        [sys.executable, "-c", HEARS_ALL + SLOW, str(out)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)},
+    process = minded(
+        subprocess.Popen(
+            [sys.executable, "-c", HEARS_ALL + SLOW, str(out)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)},
+        )
     )
     assert process.stderr is not None
     assert process.stderr.readline() == "working\n"
@@ -318,13 +321,15 @@ def test_a_signal_leaves_nothing_half_written(
 
 def test_nohup_outlives_its_terminal(tmp_path: Path) -> None:
     """A hangup that the caller has ignored stays ignored, so that an export may go on all night."""
-    process = subprocess.Popen(
-        ["nohup", sys.executable, "-c", SLOW, str(tmp_path / "slow")],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    process = minded(
+        subprocess.Popen(
+            ["nohup", sys.executable, "-c", SLOW, str(tmp_path / "slow")],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
     )
     assert process.stderr is not None
     assert process.stderr.readline() == "working\n"
@@ -340,11 +345,13 @@ def test_a_second_ctrl_c_doesnt_stop_the_cleaning_up(tmp_path: Path) -> None:
     """Impatience leaves nothing either."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-c", HEARS_ALL + SLOW, str(tmp_path / "slow")],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)},
+    process = minded(
+        subprocess.Popen(
+            [sys.executable, "-c", HEARS_ALL + SLOW, str(tmp_path / "slow")],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)},
+        )
     )
     assert process.stderr is not None
     process.stderr.readline()

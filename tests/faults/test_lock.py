@@ -38,9 +38,9 @@ def locked(state: Path, seconds: float) -> Iterator[subprocess.Popen[str]]:
     """A process of its own that holds the lock for so long; the block begins once it does."""
     command = [sys.executable, "-c", _HOLDER, str(state / DATABASE), str(seconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
         try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
             yield holder
         finally:
             holder.kill()

@@ -14,6 +14,7 @@ import pytest
 from edge.store.backup import FOLDER, backups, check
 from edge.store.database import open_database
 from edge.store.wal import has_lost_commits
+from tests.children import minded
 from tests.faults.disks import PowerlessDisk, powerless_disk
 
 MOMENTS = random.Random(11)
@@ -24,17 +25,18 @@ pytestmark = pytest.mark.timeout(900)
 def _until_the_power_goes(disk: PowerlessDisk, state: Path, first: int) -> int:
     """The last number that a writer said was committed before the cut."""
     command = [sys.executable, "-m", "tests.faults.writer", str(state), str(first)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
-    ) as writer:
-        assert writer.stdout is not None
-        line = writer.stdout.readline()  # it has begun
-        assert line, writer.stderr.read() if writer.stderr else ""
-        time.sleep(MOMENTS.uniform(0.02, 0.5))
-        disk.cut()
-        said = [line, *writer.stdout.read().splitlines()]
-        writer.wait(30)
-        assert writer.returncode != 0
+    writer = minded(
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+        )
+    )
+    assert writer.stdout is not None
+    line = writer.stdout.readline()  # it has begun
+    assert line, writer.stderr.read() if writer.stderr else ""
+    time.sleep(MOMENTS.uniform(0.02, 0.5))
+    disk.cut()
+    said = [line, *writer.stdout.read().splitlines()]
+    assert writer.wait(60) != 0
     return int(said[-1])
 
 

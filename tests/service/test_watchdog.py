@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import minded
 from tests.e2e.site import Site, stop
 from tests.faults.toy_site import deliver, images, toy_site
 
@@ -92,7 +93,7 @@ def _start(site: Site, manager: Manager, code: str) -> subprocess.Popen[bytes]:
     }
     command = [sys.executable, "-m", "edge", "run", "--config", str(site.config)]
     with (site.folder / "daemon.log").open("ab") as log:
-        return subprocess.Popen(command, stderr=log, env=environment)
+        return minded(subprocess.Popen(command, stderr=log, env=environment))
 
 
 @pytest.mark.fault(21)
