@@ -8,8 +8,9 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -82,17 +83,23 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
 
 @contextmanager
 def filled(folder: Path, leave: int = 0) -> Iterator[Path]:
-    """The disk is full while the block runs, but for ``leave`` bytes; deleting the file frees it."""
+    """The disk is full while the block runs, but for ``leave`` bytes; deleting the file frees it.
+
+    With ``leave`` it is never fuller than that, not even for a moment: who writes meanwhile can.
+    """
     path = folder / "filling"
     with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-        except OSError:
-            pass
         if leave:
-            file.truncate(max(0, path.stat().st_size - leave))
+            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(folder).free - leave)
+        else:
+            _write_until_full(file)
     try:
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def _write_until_full(file: FileIO) -> None:
+    with suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +20,7 @@ from edge.demo.camera import shots
 from edge.service.report import last_health
 from edge.store.database import DATABASE
 from edge.testing import VirtualCamera, jpeg_bytes
+from tests import children
 from tests.delivery.helpers import Ear
 from tests.e2e.site import Site, stop, wait_for
 from tests.faults.disks import filled, small_disk
@@ -26,7 +28,7 @@ from tests.faults.disks import filled, small_disk
 START = datetime(2026, 5, 4, 12, tzinfo=UTC)
 LABELS = str(Path(__file__).resolve().parents[2] / "edge" / "demo" / "labels.toml")
 MB = 1 << 20
-SMALL = {"low_water": 2 * MB, "ballast": MB, "snapshots_free": 0}
+SMALL = {"low_water": 4 * MB, "ballast": MB, "snapshots_free": 0}
 """The shipped settings, made small as the disk is."""
 
 pytestmark = pytest.mark.timeout(300)
@@ -37,6 +39,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 12 MB."""
     with small_disk(tmp_path / "small", 12) as folder:
         yield folder
+        children.end_all()  # before the disk goes, and so that the log is whole
     log = tmp_path / "daemon.log"
     if log.exists():
         sys.stdout.write(log.read_text(errors="replace"))  # shown where the test failed
@@ -63,11 +66,11 @@ def _disk_failing(process: int) -> Iterator[None]:
     command = ["strace", "-f", "-e", "trace=fsync,fdatasync", "-o", "/dev/null"]
     command += ["-e", "inject=fsync,fdatasync:error=EIO", "-p", str(process)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
-        assert strace.stderr is not None
-        first = strace.stderr.readline()
-        if "attached" not in first:
-            pytest.skip(f"strace may not trace here: {first}")
         try:
+            assert strace.stderr is not None
+            first = strace.stderr.readline()
+            if "attached" not in first:
+                pytest.skip(f"strace may not trace here: {first}")
             yield
         finally:
             strace.terminate()
@@ -76,6 +79,12 @@ def _disk_failing(process: int) -> Iterator[None]:
 def _codes(site: Site) -> set[str]:
     health = last_health(site.state) or {}
     return {problem["code"] for problem in health.get("problems", [])}
+
+
+def _pending(site: Site) -> int:
+    """Files that were seen and wait, as health last said."""
+    pending: int = (last_health(site.state) or {})["intake"]["pending"]
+    return pending
 
 
 def _processed(site: Site) -> int:
@@ -100,9 +109,12 @@ def test_below_low_water_intake_pauses_and_delivery_goes_on(tmp_path: Path, disk
         with filled(disk, leave=MB):
             wait_for(lambda: "disk_full" in _codes(site))
             camera.run(story[4:8])
+            wait_for(lambda: _pending(site) == 4)
             broker.start()
             wait_for(lambda: site.json("status")["outbox"]["waiting"] == 0)
-            assert _processed(site) == 4
+            time.sleep(3.0)  # for intake to do what it mustn't
+            assert (_processed(site), _pending(site)) == (4, 4)
+            assert "disk_full: over" not in site.log()
         wait_for(lambda: _processed(site) == 8)
         assert stop(daemon) == 0
 
@@ -112,7 +124,7 @@ def test_below_low_water_intake_pauses_and_delivery_goes_on(tmp_path: Path, disk
 def test_full_to_the_last_byte_gives_up_the_ballast_and_gets_it_back(tmp_path: Path, disk: Path) -> None:
     """What was in hand is recorded with it; with space again it is held again; nothing is lost."""
     site = _site(tmp_path, disk)
-    site.config.write_text(site.config.read_text().replace(f"low_water = {2 * MB}", "low_water = 0"))
+    site.config.write_text(site.config.read_text().replace(f"low_water = {4 * MB}", "low_water = 0"))
     daemon = site.start()
     ballast = site.state / "ballast"
     wait_for(lambda: ballast.exists() and site.state.joinpath("health.json").exists())
