@@ -132,17 +132,24 @@ class LocalBroker:
         return path.read_text(errors="replace") if path.exists() else ""
 
     def start(self) -> None:
-        """Start it and wait until it takes connections.
+        """Start it and wait until it takes connections; where that fails, nothing is left running.
 
         Raises:
-            DeliveryError: it ended, or didn't listen in time; with the end of its log.
+            DeliveryError: it ended, or didn't listen in time, with the end of its log; or it runs already.
         """
+        if self.pid is not None:
+            raise DeliveryError(
+                f"{self.kind} runs already", subject=f"port {self.port}", hint="stop it first"
+            )
         command = self._command()
         with (self.folder / "broker.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
             )
-        self._await_listening()
+        with ExitStack() as undo:
+            undo.callback(self.kill)
+            self._await_listening()
+            undo.pop_all()
 
     def stop(self) -> None:
         """End it cleanly: mosquitto writes what it keeps."""

@@ -63,6 +63,21 @@ def test_it_comes_back_on_the_same_port(kind: Kind) -> None:
 
 
 @needs_mosquitto
+def test_one_that_cannot_start_leaves_nothing_running() -> None:
+    """Neither one that doesn't come to listen nor a second one beside the first."""
+    with LocalBroker("mosquitto") as first:
+        pid = first.pid
+        with pytest.raises(DeliveryError, match="runs already"):
+            first.start()
+        assert first.pid == pid
+        second = LocalBroker("mosquitto", config=["no_such_option 1"])
+        with pytest.raises(DeliveryError, match="ended at once"):
+            second.start()
+        assert second._process is None
+        second.__exit__()
+
+
+@needs_mosquitto
 def test_persistence_keeps_retained_messages() -> None:
     """With persistence a retained message survives a clean restart, and without it doesn't."""
     for persistence, expected in ((True, 1), (False, 0)):
