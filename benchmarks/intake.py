@@ -19,7 +19,7 @@ import statistics
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -38,9 +38,9 @@ TURNS = 7
 class EmptyLedger:
     """Knows no file."""
 
-    def known_in(self, folder: str) -> Mapping[str, FileStat]:
+    def known_in(self, folder: str, names: Sequence[str]) -> Mapping[str, FileStat]:
         """Nothing."""
-        del folder
+        del folder, names
         return {}
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from edge.intake.inotify import Watches
@@ -24,6 +25,8 @@ from edge.settings import IntakeSettings
 CHECK_INTERVAL = 1.0
 SLICE = 0.05
 LOOKS = 4096
+ASKED = 1000
+"""Files that the ledger is asked about at once: a folder's files are never all in memory."""
 REPORTED_FOLDERS = 100
 
 
@@ -225,19 +228,28 @@ class Reconciler:
     def _scan(self, folder: str) -> None:
         self._visited.add(folder)
         self._watch(folder)
-        known = self._ledger.known_in(printable(folder))
-        settle = self._settle(folder)
         open_files: list[str] = []
+        entries = self._list(folder)
         try:
-            for entry in list_folder(self._path(folder)):
-                self._beat()
-                if self._take_entry(folder, entry, known, settle):
-                    open_files.append(entry.name)
+            while some := list(islice(entries, ASKED)):
+                open_files += self._take_entries(folder, some)
         except OSError as error:
             self._cannot_list(folder, error)
             return
         self._unreadable.pop(folder, None)
         self._settling.reconcile(folder, open_files)
+
+    def _list(self, folder: str) -> Iterator[Entry]:
+        for entry in list_folder(self._path(folder)):
+            self._beat()
+            yield entry
+
+    def _take_entries(self, folder: str, entries: Sequence[Entry]) -> list[str]:
+        """Names of the files without a fate."""
+        files = [printable(entry.name) for entry in entries if entry.stat is not None]
+        known = self._ledger.known_in(printable(folder), files) if files else {}
+        settle = self._settle(folder)
+        return [entry.name for entry in entries if self._take_entry(folder, entry, known, settle)]
 
     def _take_entry(self, folder: str, entry: Entry, known: Mapping[str, Version], settle: float) -> bool:
         """Whether it is a file without a fate."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -89,10 +89,10 @@ class Candidate:
 class Ledger(Protocol):
     """What intake asks of the store."""
 
-    def known_in(self, folder: str) -> Mapping[str, Version]:
-        """Files directly in a folder (relative, ``""`` is the drop folder) whose fate is settled.
+    def known_in(self, folder: str, names: Sequence[str]) -> Mapping[str, Version]:
+        """Which files directly in a folder (relative, ``""`` is the drop folder) have a settled fate.
 
-        Names are without their folder, as in the last part of `Candidate.file`.
+        Names are without their folder, as in the last part of `Candidate.file`; the answer has only such.
         """
         ...
 

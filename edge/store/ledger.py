@@ -7,7 +7,8 @@ a power cut must not condemn its bystanders.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -83,12 +84,13 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def known_in(self, folder: str) -> Mapping[str, Stat]:
-        """Names in a folder whose fate is settled, each with the stat for which it is."""
+    def known_in(self, folder: str, names: Sequence[str]) -> Mapping[str, Stat]:
+        """Those of some names in a folder whose fate is settled, each with the stat for which it is."""
         rows = self._db.execute(
             "SELECT name, device, inode, size, mtime_ns FROM files WHERE folder = ? "
+            "AND name IN (SELECT value FROM json_each(?)) "
             "AND state IN ('processed', 'duplicate', 'set_aside', 'quarantined', 'ignored')",
-            (folder,),
+            (folder, json.dumps(names)),
         )
         return {row[0]: Stat(*row[1:]) for row in rows}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edge.intake import Candidate, FileStat, Watcher
@@ -28,12 +28,13 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self._fates: dict[str, dict[str, FileStat]] = {}
-        self.asked: list[str] = []
+        self.asked: list[tuple[str, int]] = []
 
-    def known_in(self, folder: str) -> Mapping[str, FileStat]:
+    def known_in(self, folder: str, names: Sequence[str]) -> Mapping[str, FileStat]:
         """Files directly in a folder whose fate is settled."""
-        self.asked.append(folder)
-        return dict(self._fates.get(folder, {}))
+        self.asked.append((folder, len(names)))
+        fates = self._fates.get(folder, {})
+        return {name: fates[name] for name in names if name in fates}
 
     def settle(self, file: str, stat: FileStat) -> None:
         """A file has its fate."""

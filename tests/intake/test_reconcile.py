@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from edge.errors import StoreError
-from edge.intake import FileStat
+from edge.intake import FileStat, reconcile
 from edge.intake.inotify import Watches
 from edge.settings import IntakeSettings
 from tests.intake.fakes import Desk
@@ -64,6 +64,12 @@ def desk(make: MakeDesk) -> Desk:
 def _put(path: Path, data: bytes = b"x") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
+
+
+def _remembered(desk: Desk) -> int:
+    """Everything that the settling of files keeps in its structures."""
+    held = vars(desk.work._settling).values()
+    return sum(len(one) for one in held if isinstance(one, dict | list))
 
 
 def _deaf(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,12 +125,41 @@ def test_what_the_ledger_knows_is_not_handed_out(make: MakeDesk, drop: Path) -> 
 
 
 def test_the_ledger_is_asked_once_per_folder_and_scan(make: MakeDesk, drop: Path) -> None:
-    """Never per file."""
+    """Never per file, and not about folders without any."""
     for number in range(50):
         _put(drop / f"cam/{number}.jpg")
     desk = make()
     desk.settled()
-    assert sorted(desk.ledger.asked) == ["", "cam"]
+    assert desk.ledger.asked == [("cam", 50)]
+
+
+def test_a_large_folder_is_asked_about_in_parts(
+    make: MakeDesk, drop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many files lie there: what is known of all of them is never in memory at once."""
+    monkeypatch.setattr(reconcile, "ASKED", 10)
+    desk = make()
+    for number in range(25):
+        path = drop / f"cam/{number}.jpg"
+        _put(path)
+        if number:
+            desk.ledger.settle(f"cam/{number}.jpg", FileStat.of(path.stat()))
+    assert desk.settled() == ["cam/0.jpg"]
+    assert [number for _, number in desk.ledger.asked] == [10, 10, 5]
+
+
+def test_nothing_is_remembered_of_files_on_record(make: MakeDesk, drop: Path) -> None:
+    """The watcher's memory after a thousand files is that after none, once a scan has seen their fate."""
+    desk = make()
+    for number in range(1000):
+        _put(drop / f"cam/{number}.jpg")
+    for name in desk.settled():
+        desk.ledger.settle(name, FileStat.of((drop / name).stat()))
+    assert desk.work.state().out == 1000
+    desk.step(60.0)
+    state = desk.work.state()
+    assert (state.out, state.waiting, state.watched) == (0, 0, 2)
+    assert _remembered(desk) == 0
 
 
 def test_a_file_is_out_until_the_ledger_knows_it(desk: Desk, drop: Path) -> None:
@@ -375,9 +410,9 @@ def test_a_scan_that_takes_longer_than_its_interval_comes_to_an_end(
     desk = make()
     known_in = desk.ledger.known_in
 
-    def slow(folder: str) -> object:
+    def slow(folder: str, names: Sequence[str]) -> object:
         desk.clock.now += 7.0
-        return known_in(folder)
+        return known_in(folder, names)
 
     monkeypatch.setattr(desk.ledger, "known_in", slow)
     for _ in range(25):
@@ -398,11 +433,14 @@ def test_idle_until_the_next_thing_is_due(desk: Desk, drop: Path) -> None:
     assert desk.step(0.25) == ["a.jpg"]
 
 
-def test_a_failing_ledger_is_not_passed_over(make: MakeDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_ledger_is_not_passed_over(
+    make: MakeDesk, drop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without it nothing can be said of any file."""
+    _put(drop / "a.jpg")
     desk = make()
 
-    def broken(_: str) -> object:
+    def broken(_: str, __: Sequence[str]) -> object:
         raise StoreError("can't read the ledger")
 
     monkeypatch.setattr(desk.ledger, "known_in", broken)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -87,13 +87,15 @@ def test_none_of_20_000_files_is_missed_when_the_kernel_s_queue_runs_over(
     entered, go_on = threading.Event(), threading.Event()
     known_in = ledger.known_in
 
-    def stalled(folder: str) -> object:
+    def stalled(folder: str, names: Sequence[str]) -> object:
         entered.set()
         assert go_on.wait(60)
-        return known_in(folder)
+        return known_in(folder, names)
 
     monkeypatch.setattr(ledger, "known_in", stalled)
-    (drop / "cam").mkdir()
+    (tmp_path / "cam").mkdir()
+    sources.pop().rename(tmp_path / "cam" / "first.jpg")
+    (tmp_path / "cam").rename(drop / "cam")
     assert entered.wait(10)
     for source in sources:
         source.rename(drop / "cam" / source.name)
@@ -250,7 +252,9 @@ def test_a_failure_in_the_thread_comes_out_of_take(
     hooked: list[object] = []
     monkeypatch.setattr(threading, "excepthook", hooked.append)
 
-    def broken(_: str) -> dict[str, FileStat]:
+    (drop / "a.jpg").write_bytes(b"x")
+
+    def broken(_: str, __: Sequence[str]) -> dict[str, FileStat]:
         raise StoreError("can't read the ledger")
 
     monkeypatch.setattr(ledger, "known_in", broken)

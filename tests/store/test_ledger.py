@@ -22,15 +22,22 @@ def ledger(tmp_path: Path) -> Ledger:
 def test_settled_files_are_known(ledger: Ledger, state: FileState) -> None:
     """A scan passes over files that have their fate, folder by folder."""
     ledger.settle([Fate("cam/a.JPG", STAT, state), Fate("b.JPG", STAT, state)], now=1)
-    assert ledger.known_in("cam") == {"a.JPG": STAT}
-    assert ledger.known_in("") == {"b.JPG": STAT}
+    assert ledger.known_in("cam", ["a.JPG", "b.JPG"]) == {"a.JPG": STAT}
+    assert ledger.known_in("", ["a.JPG", "b.JPG"]) == {"b.JPG": STAT}
+
+
+def test_names_of_any_kind_are_found(ledger: Ledger) -> None:
+    """Quotes, control characters and bytes that aren't UTF-8, as the ledger has them."""
+    names = ['"', "\n", "'; --", "\\xff.JPG", "Лось.JPG", "🦌", "[1]", "1"]
+    ledger.settle([Fate(f"cam/{name}", STAT, "processed") for name in names], now=1)
+    assert ledger.known_in("cam", names) == dict.fromkeys(names, STAT)
 
 
 def test_incomplete_and_attempted_files_are_looked_at_again(ledger: Ledger) -> None:
     """What isn't settled is found by the next scan."""
     ledger.settle([Fate("cam/a.JPG", STAT, "incomplete", "cut")], now=1)
     ledger.attempt([("cam/b.JPG", STAT)], now=1)
-    assert ledger.known_in("cam") == {}
+    assert ledger.known_in("cam", ["a.JPG", "b.JPG"]) == {}
 
 
 def test_attempts_count_until_there_is_an_outcome(ledger: Ledger) -> None:
@@ -56,7 +63,7 @@ def test_released_attempts_leave_no_suspect(ledger: Ledger) -> None:
     ledger.attempt([("cam/a.JPG", STAT)], now=1)
     ledger.release(["cam/a.JPG"])
     assert ledger.suspects() == {}
-    assert ledger.known_in("cam") == {}
+    assert ledger.known_in("cam", ["a.JPG", "b.JPG"]) == {}
 
 
 def test_released_file_that_was_incomplete_is_so_again(ledger: Ledger) -> None:
@@ -87,7 +94,7 @@ def test_counts_tell_every_state(tmp_path: Path) -> None:
 def test_file_that_is_gone_is_looked_at_should_it_come_back(ledger: Ledger) -> None:
     """A card that was pulled before its files were read, and put in again, has the same files as before."""
     ledger.settle([Fate("cam/a.JPG", STAT, "gone", "the file is gone")], now=1)
-    assert ledger.known_in("cam") == {}
+    assert ledger.known_in("cam", ["a.JPG", "b.JPG"]) == {}
 
 
 def test_attempts_are_counted_on_across_a_mount(ledger: Ledger) -> None:
