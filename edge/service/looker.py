@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,7 @@ from edge.settings import IntakeSettings
 from edge.store.files import write_durably
 from edge.store.ledger import Fate, FileState, Stat
 from edge.store.media import Box, Detected, Embedded, MediaRow, Other
-from edge.vision.sight import Detection, Sight
+from edge.vision.sight import Detection, Embedding, Sight
 
 COPY = "same content as an image seen before"
 _PARTS_PER_MILLION = 1_000_000
@@ -96,7 +96,8 @@ class Looker:
             camera=" ".join(part for part in examined.camera if part),
             detections=tuple(detected(d) for d in sight.detections),
             snapshot=keep_snapshot(self._state, loaded.media_id, sight.snapshot),
-            embeddings=embedded(sight),
+            embeddings=embedded(sight.embeddings),
+            night=sight.night,
         )
         reason = "; ".join(examined.notes)
         outcome = settled(examined, "processed", reason, loaded.media_id)
@@ -130,11 +131,10 @@ def detected(d: Detection) -> Detected:
     return Detected(d.kind, Box(*d.box), d.score, d.label, d.label_score)
 
 
-def embedded(sight: Sight) -> tuple[Embedded, ...]:
+def embedded(embeddings: Sequence[Embedding]) -> tuple[Embedded, ...]:
     """An image's vectors in the store's words."""
     return tuple(
-        Embedded(e.kind, e.vector.astype("<f2").tobytes(), Box(*e.box) if e.box else None)
-        for e in sight.embeddings
+        Embedded(e.kind, e.vector.astype("<f2").tobytes(), Box(*e.box) if e.box else None) for e in embeddings
     )
 
 

@@ -6,7 +6,6 @@ waits. What a person has said of an image stays; the models' word beside it is r
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from edge.registration.types import Key, Observation
 from edge.service.corrections import Amender, Amendment
 from edge.service.heartbeat import Worker
 from edge.service.looker import Eyes, detected, embedded, keep_snapshot, others_of
+from edge.service.originals import find_original
 from edge.service.work import now_ms
 from edge.store.corrections import Corrections
 from edge.store.database import Database
@@ -93,16 +93,15 @@ class Reprocessor:
 
     def _look(self, place: Kept) -> Sight | None:
         """What is in the image now; None where its file is gone or can't be read any more."""
-        for file in (place.file, *self._line.copies(place)):
-            data = _content(self._who.drop / file, place)
-            if data is not None:
-                try:
-                    return self._who.eyes.see(data, self._who.max_pixels)
-                except ImageError as error:
-                    log.warning("%s isn't looked at again: %s", file, error)
-                    return None
-        log.warning("%s isn't looked at again: it isn't there any more", place.file)
-        return None
+        original = find_original(self._who.drop, place, self._line.copies(place))
+        if original is None:
+            log.warning("%s isn't looked at again: it isn't there any more", place.file)
+            return None
+        try:
+            return self._who.eyes.see(original.data, self._who.max_pixels)
+        except ImageError as error:
+            log.warning("%s isn't looked at again: %s", original.file, error)
+            return None
 
     def _put(self, place: Kept, sight: Sight) -> int:
         # The file first: a commit names only what is on the disk.
@@ -111,8 +110,9 @@ class Reprocessor:
             self._who.bundle.sha256,
             tuple(detected(d) for d in sight.detections),
             others_of(sight),
-            embedded(sight),
+            embedded(sight.embeddings),
             snapshot,
+            sight.night,
         )
         with self._db.transaction():
             corrections = Corrections(self._db)
@@ -179,16 +179,6 @@ def reprocessing(
                 after()
 
     return loop
-
-
-def _content(path: Path, place: Kept) -> bytes | None:
-    """A file's bytes, if they are still the image's."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(place.size + 1)
-    except OSError:
-        return None
-    return data if f"sha256:{hashlib.sha256(data).hexdigest()}" == place.media_id else None
 
 
 def _observation(place: Kept, sight: Sight) -> Observation | None:

@@ -13,7 +13,8 @@ changed something, with their answers, so that one that comes twice is carried o
 line of images that are to be looked at again. ``strays`` are registrations that subscribers may know from a
 database whose place this one took, and that it doesn't have; ``removals`` says what was removed to make room,
 and why. ``embeddings.id`` only ever grows, also when the newest rows are deleted, so that "after id n" is all
-that is new; while one bundle takes another's place an image has vectors of both. ``media.night`` is 1 for a
+that is new; while one bundle takes another's place an image has vectors of both; ``reembed_attempts`` has the
+image that is being embedded for that, and those that ended the process meanwhile. ``media.night`` is 1 for a
 picture by infrared light, 0 for one by day, NULL where nobody has looked.
 """
 
@@ -217,6 +218,12 @@ MIGRATIONS: tuple[str, ...] = (
         SELECT media_id, bundle, ordinal, kind, box, vector FROM embeddings_without_ids ORDER BY rowid;
     DROP TABLE embeddings_without_ids;
     CREATE INDEX embeddings_of_images ON embeddings (bundle, media_id) WHERE ordinal = 0;
+
+    CREATE TABLE reembed_attempts (
+        media_id TEXT PRIMARY KEY,
+        bundle TEXT NOT NULL,
+        attempts INTEGER NOT NULL
+    ) WITHOUT ROWID;
     CREATE INDEX registrations_by_seq ON registrations (seq);
     """,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -22,11 +23,12 @@ from edge.vision.heads import KINDS
 from edge.vision.labels import LabelSet
 from edge.vision.lineup import Lineup
 from edge.vision.manifest import Manifest, bundle_sha256, load_manifest
+from edge.vision.night import is_night
 from edge.vision.prompts import cached_label_vectors
 from edge.vision.queries import Texts
 from edge.vision.selftest import ProviderReport, open_tested
 from edge.vision.session import ONNX_RUNTIME, Runtime
-from edge.vision.sight import Box, Detection, Embedding, Sight, Timings
+from edge.vision.sight import Box, Detection, Embedding, Glimpse, Sight, Timings
 from edge.vision.snapshot import snapshot
 from edge.vision.text import Vectors
 from edge.vision.visual import VisualBuffers, VisualTower
@@ -36,6 +38,9 @@ MOST_CROPS: Final = 16
 
 SHARP: Final = 0.5
 """A crop wants this share of the visual input's side in real pixels; below it a larger decode pays."""
+
+LARGE: Final = 40_000_000
+"""Pixels; of images with more only one is looked at at a time: a progressive JPEG takes 9 bytes for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,7 @@ class Vision:
         self._classifier = self._classifier_of(labels, cache)
         self._texts.look()
         self._own = threading.local()
+        self._large = threading.Lock()
 
     @classmethod
     def open(
@@ -170,11 +176,12 @@ class Vision:
             ImageError: not a JPEG, larger than allowed, cut off or damaged.
             ProviderError: a model failed to run, and no other provider can take over.
         """
-        return self._lineup.use(lambda eyes: self._see(eyes, data, max_pixels))
-
-    def _see(self, eyes: _Eyes, data: bytes, max_pixels: int) -> Sight:
-        start = time.perf_counter()
         header = read_header(data, max_pixels=max_pixels)
+        with self._room(header):
+            return self._lineup.use(lambda eyes: self._see(eyes, data, header))
+
+    def _see(self, eyes: _Eyes, data: bytes, header: Header) -> Sight:
+        start = time.perf_counter()
         image = decode(data, header, self._factor(header))
         decoding = time.perf_counter() - start
         found, detecting = eyes.detector(image, self._detector_buffers())
@@ -184,6 +191,7 @@ class Vision:
         vectors, embedding = eyes.visual([image, *crops], self._visual_buffers())
         named = self._named(found, vectors[1:])
         picture = self._snapshot(image, found)
+        night = is_night(image)
         total = time.perf_counter() - start
         other = total - decoding - again - detecting - embedding
         width, height = header.upright_size
@@ -197,6 +205,7 @@ class Vision:
             scores=named.together.scores,
             embeddings=_embeddings(vectors, boxes),
             snapshot=picture,
+            night=night,
             timings=Timings(decoding + again, detecting, embedding, other),
         )
 
@@ -212,18 +221,48 @@ class Vision:
         vector: Vectors = self._texts.embed([query])[0]
         return vector
 
-    def embed_image(self, data: bytes, max_pixels: int) -> Vectors:
-        """A whole image's place in the embedding space: (dimension,) float32, length 1.
+    def embed(self, data: bytes, boxes: Sequence[Box], max_pixels: int) -> Glimpse:
+        """Embed an image and what is in known boxes; nothing is detected.
+
+        Where :meth:`see` of the same bundle finds these boxes, it gives the same vectors: the pixels are
+        chosen alike.
+
+        Args:
+            data: a whole JPEG file.
+            boxes: of the animals, as :meth:`see` gave them, in its order.
+            max_pixels: an image with more is refused before it is decoded.
 
         Raises:
             ImageError: not a JPEG, larger than allowed, cut off or damaged.
             ProviderError: the model failed to run, and no other provider can take over.
         """
+        corners = [(box.x, box.y, box.x + box.width, box.y + box.height) for box in boxes]
+        vectors, night = self._embed(data, corners, max_pixels)
+        return Glimpse(_embeddings(vectors, corners), night)
+
+    def is_night(self, data: bytes, max_pixels: int) -> bool:
+        """Whether an image is colourless, as :attr:`Sight.night` says; no model is run.
+
+        Raises:
+            ImageError: not a JPEG, larger than allowed, cut off or damaged.
+        """
         header = read_header(data, max_pixels=max_pixels)
-        image = decode(data, header, self._factor(header))
-        vectors, _ = self._lineup.use(lambda eyes: eyes.visual([image], self._visual_buffers()))
-        vector: Vectors = vectors[0]
-        return vector
+        with self._room(header):
+            return is_night(decode(data, header, self._factor(header)))
+
+    def _embed(self, data: bytes, boxes: Sequence[Corners], max_pixels: int) -> tuple[Vectors, bool]:
+        """Vectors of the whole and of the boxes, and whether it is colourless."""
+        header = read_header(data, max_pixels=max_pixels)
+        with self._room(header):
+            image = decode(data, header, self._factor(header))
+            sharp, _ = self._sharp(data, header, image, boxes)
+            pixels = [image, *(self._crop(sharp, box) for box in boxes)]
+            vectors, _ = self._lineup.use(lambda eyes: eyes.visual(pixels, self._visual_buffers()))
+            return vectors, is_night(image)
+
+    def _room(self, header: Header) -> AbstractContextManager[object]:
+        """Keeps an image that takes much memory waiting while there is another."""
+        return self._large if header.width * header.height > LARGE else nullcontext()
 
     def release_text(self) -> None:
         """Let go of the text model; the next query opens it again."""

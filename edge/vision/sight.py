@@ -93,6 +93,7 @@ class Sight:
         embeddings: of the whole image, then of its animals.
         snapshot: a small JPEG with people made unrecognisable, if there is something in the image.
         timings: where the time went.
+        night: whether it is colourless, as pictures by infrared light are.
     """
 
     width: int
@@ -105,3 +106,17 @@ class Sight:
     embeddings: tuple[Embedding, ...]
     snapshot: bytes | None
     timings: Timings
+    night: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """An image in an embedding space, without anything being looked for in it.
+
+    Attributes:
+        embeddings: of the whole image, then of the boxes that were given.
+        night: as of a :class:`Sight`.
+    """
+
+    embeddings: tuple[Embedding, ...]
+    night: bool

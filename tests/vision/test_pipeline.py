@@ -270,7 +270,7 @@ def test_query_and_image_share_a_space(vision: Vision) -> None:
     """A text finds the image that it describes."""
     red, blue = vision.text("red"), vision.text("blue")
     image = np.full((64, 64, 3), RED, np.uint8)
-    vector = vision.embed_image(toy.jpeg(image), PLENTY)
+    vector = vision.embed(toy.jpeg(image), (), PLENTY).embeddings[0].vector.astype(np.float32)
     assert vector.shape == red.shape == (3,)
     assert float(vector @ red) > 0.99
     assert float(vector @ blue) < 0.1
