@@ -31,6 +31,7 @@ def shipped_units() -> dict[str, Path]:
         "edge-backup.service",
         "edge-backup.timer",
         "edge-import@.service",
+        "edge-web.service",
     )
     return {name: _find(f"systemd/{name}") for name in names}
 

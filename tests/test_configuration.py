@@ -19,7 +19,8 @@ from edge.settings import DeploymentSettings, Settings
 
 SETTING = re.compile(r"^(?:# )?(?P<name>[a-z_]+) = (?P<value>.+?)(?: +# .*)?$")
 SECTION = re.compile(r"^(?:# )?\[(?P<name>[a-z_.-]+[a-z0-9_.-]*)\]$")
-TOLD_ELSEWHERE = {"mqtt.password"}  # documented by name, but deliberately not as a line to fill in
+# Documented by name, but deliberately not as lines to fill in.
+TOLD_ELSEWHERE = {"mqtt.password", "web.token"}
 
 
 @pytest.fixture(autouse=True)
@@ -232,5 +233,5 @@ def test_nothing_but_config_errors(name: str, value: Any) -> None:
 def test_default_configuration_is_toml() -> None:
     """Read with the standard library alone."""
     assert set(tomllib.loads(default_configuration())) == {
-        "drop", "state", "intake", "vision", "registration", "mqtt", "store", "health",
+        "drop", "state", "intake", "vision", "registration", "mqtt", "store", "health", "web",
     }  # fmt: skip

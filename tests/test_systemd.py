@@ -46,7 +46,7 @@ def _root(folder: Path, *, gpu: bool) -> Path:
     """A root folder with the unit, the program that it starts, and nothing else."""
     units = folder / "etc" / "systemd" / "system"
     (units / "edge.service.d").mkdir(parents=True)
-    for name in ("edge.service", "edge-backup.service", "edge-backup.timer"):
+    for name in ("edge.service", "edge-backup.service", "edge-backup.timer", "edge-web.service"):
         shutil.copy(SYSTEMD / name, units)
     if gpu:
         shutil.copy(SYSTEMD / "edge.service.d" / "gpu.conf", units / "edge.service.d")
@@ -96,9 +96,9 @@ def test_everything_that_is_compiled_is_kept_in_the_state_folder() -> None:
     assert str(Settings.model_fields["state"].default) == state
 
 
-@pytest.mark.parametrize("unit", ["edge-backup.service", "edge-backup.timer"])
-def test_systemd_accepts_the_backup(analyze: str, tmp_path: Path, unit: str) -> None:
-    """``systemd-analyze verify`` has nothing to say of the nightly backup and its timer."""
+@pytest.mark.parametrize("unit", ["edge-backup.service", "edge-backup.timer", "edge-web.service"])
+def test_systemd_accepts_what_runs_beside_the_daemon(analyze: str, tmp_path: Path, unit: str) -> None:
+    """``systemd-analyze verify`` has nothing to say of the nightly backup, its timer and the page."""
     root = _root(tmp_path, gpu=False)
     command = [analyze, "verify", "--man=no", "--recursive-errors=no", f"--root={root}", unit]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -156,6 +156,37 @@ def test_backup_and_daemon_are_the_same_user_with_the_same_state() -> None:
     assert {key: backup[key] for key in shared} == {key: daemon[key] for key in shared}
     assert backup["ExecStart"] == [daemon["ExecStart"][0].replace("edge run", "edge backup --if-due")]
     assert _unit(SYSTEMD / "edge-backup.timer")["Persistent"] == ["true"]
+
+
+def test_exposure_of_the_page(analyze: str) -> None:
+    """It listens, and is hardened like the daemon; private networks are all that it can speak with."""
+    command = [analyze, "security", "--offline=true", "--no-pager", "--threshold=20"]
+    done = subprocess.run(
+        [*command, str(SYSTEMD / "edge-web.service")], capture_output=True, text=True, check=False
+    )
+    found = EXPOSURE.search(done.stdout)
+    assert found is not None, done.stderr
+    assert float(found[1]) <= 1.2
+
+
+def test_page_is_the_daemons_user_and_stands_back_behind_it() -> None:
+    """It writes corrections into the same database, and takes neither cores nor memory from the daemon."""
+    daemon, page = _unit(SYSTEMD / "edge.service"), _unit(SYSTEMD / "edge-web.service")
+    shared = (
+        "User", "Group", "UMask", "StateDirectory", "StateDirectoryMode", "SystemCallFilter", "ProtectSystem",
+        "CapabilityBoundingSet", "NoNewPrivileges", "RestrictAddressFamilies",
+    )  # fmt: skip
+    assert {key: page[key] for key in shared} == {key: daemon[key] for key in shared}
+    assert page["Nice"] == [str(Settings().web.nice)]
+    assert int(page["CPUWeight"][0]) < 100
+    assert page["MemoryMax"] == ["1G"]
+
+
+def test_a_missing_token_file_has_a_default() -> None:
+    """The page starts without a token, for this machine alone; the credential is the setting's name."""
+    unit = _unit(SYSTEMD / "edge-web.service")
+    assert unit["LoadCredential"] == ["web__token:/etc/edge/web-token"]
+    assert unit["SetCredential"] == ["web__token:\\n"]
 
 
 def test_verify_would_notice(analyze: str, tmp_path: Path) -> None:
@@ -223,6 +254,7 @@ def test_units_come_with_the_package() -> None:
             "edge-backup.service",
             "edge-backup.timer",
             "edge-import@.service",
+            "edge-web.service",
         )
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from edge.service.searching import Answer, Classified, Desk as Searching, Wanted
-from edge.settings import Settings
+from edge.settings import PROVIDERS, Settings
 from edge.store.database import Database, open_readonly
 from edge.vision.foreign import as_jpeg
 from edge.vision.labels import LabelSet
@@ -21,7 +21,7 @@ class Desk:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._searching = Searching(settings)
+        self._searching = Searching(on_processor(settings))
 
     def by_words(self, query: str, wanted: Wanted) -> Answer:
         """Images that look like what the words say."""
@@ -63,3 +63,9 @@ class Desk:
             yield database
         finally:
             database.close()
+
+
+def on_processor(settings: Settings) -> Settings:
+    """The same with GPUs left to the daemon: their memory is full, and engines take minutes to make."""
+    vision = settings.vision.model_copy(update={"providers": (PROVIDERS["cpu"],), "threads": 1})
+    return settings.model_copy(update={"vision": vision})

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from edge.web import pages
 from edge.web.gate import Keys
 from edge.web.problems import Problem, RefusedError
+from edge.web.redirects import local
 
 router = APIRouter(include_in_schema=False)
 
@@ -57,12 +58,3 @@ def logout(request: Request) -> Response:
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(keys.cookie, httponly=True, samesite="strict", secure=keys.secure)
     return answer
-
-
-def local(target: str) -> str:
-    """Where to go on, if that is on this page; else the beginning.
-
-    Browsers take backslashes for slashes and pass over tabs and line ends, so all of that is refused.
-    """
-    fine = target.startswith("/") and target[1:2] not in ("/", "\\")
-    return target if fine and target.isprintable() and "\\" not in target else "/"

@@ -49,12 +49,22 @@ def serve(settings: Settings, *, listening: Callable[[str], None] = lambda _url:
     web = settings.web
     check_reach(web)
     tame_malloc()
-    os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), web.nice))
+    _stand_back(web.nice)
     with bound(web) as listener:
         app = make_app(settings)
         server = _Server(_config(app, web), app.state.context, lambda: listening(_url(web, listener)))
         server.run([listener])
     _end(app.state.context)
+
+
+def _stand_back(nice: int) -> None:
+    """Let others go first; under systemd the unit has seen to it, and nothing but the unit may."""
+    if os.getpriority(os.PRIO_PROCESS, 0) >= nice:
+        return
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+    except PermissionError:
+        log.warning("web.nice = %d: the unit's Nice= counts here, and it is lower", nice)
 
 
 def check_reach(web: WebSettings) -> None:

@@ -55,6 +55,7 @@ def test_everything_is_where_it_belongs(tmp_path: Path) -> None:
         "etc/systemd/system/edge-backup.service",
         "etc/systemd/system/edge-backup.timer",
         "etc/systemd/system/edge-import@.service",
+        "etc/systemd/system/edge-web.service",
         "etc/systemd/system/edge.service",
         "etc/sysusers.d/edge.conf",
         "etc/tmpfiles.d/edge.conf",
@@ -69,7 +70,7 @@ def test_units_start_this_program_as_this_user(tmp_path: Path) -> None:
     _install(_target(tmp_path, user="camtrap"))
     text = "".join(text for text, _ in _tree(tmp_path / "etc/systemd").values())
     assert "/opt/edge" not in text
-    assert text.count(f"={PROGRAM} ") == 3
+    assert text.count(f"={PROGRAM} ") == 4
     assert {line for line in text.splitlines() if line.startswith(("User=", "Group="))} == {
         "User=camtrap",
         "Group=camtrap",

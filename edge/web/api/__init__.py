@@ -15,8 +15,8 @@ DESCRIPTION: Final = """\
 Registrations, cameras and health of one device; search and classification of pictures; a person's word on
 what the models said.
 
-Where the device asks for a token, give it as `Authorization: Bearer TOKEN`. Whatever isn't answered as asked is
-answered with `application/problem+json`; 429 and 503 say in `Retry-After` when to ask again.
+Where the device asks for a token, give it as `Authorization: Bearer TOKEN`. Whatever isn't answered as asked
+is answered with `application/problem+json`; 429 and 503 say in `Retry-After` when to ask again.
 """
 
 _TOLD: Final = {
