@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge.intake.header import read_header
+from edge.intake.header import Header, read_header
 from edge.intake.identity import deployment_of, file_number
 from edge.intake.moment import clock_doubt, moment
 from edge.intake.types import Camera, Candidate, Examined
@@ -23,7 +23,11 @@ def examine(candidate: Candidate, settings: IntakeSettings, now_ms: int) -> Exam
         GoneError: the file isn't there any more.
         IntakeError: it can't be read.
     """
-    header = read_header(candidate)
+    return dated(candidate, read_header(candidate), settings, now_ms)
+
+
+def dated(candidate: Candidate, header: Header, settings: IntakeSettings, now_ms: int) -> Examined:
+    """Camera and event time of a file whose header is known; as `examine`, without reading anything."""
     file = candidate.file
     deployment = deployment_of(file, settings)
     taken = moment(header.exif, file, candidate.stat.mtime_ns, deployment, settings)

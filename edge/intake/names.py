@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 IMAGES = frozenset({".jpg", ".jpeg", ".jpe"})
+PICTURES = IMAGES | {".jfif", ".mpo", ".png", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp"}
+"""What people's own folders hold besides cameras' files, and can be read."""
 UNFINISHED = (".part", ".filepart", ".tmp", ".crdownload")
 
 # Made by file systems and file servers, not by cameras; some can't be read by anyone but root.
@@ -32,6 +34,16 @@ def classify_name(file: str) -> str | None:
     if suffix in _IMAGE:
         return f"not a JPEG image: {suffix[1:].upper()} isn't supported"
     return f"not an image: {suffix}" if suffix else "not an image: the name has no extension"
+
+
+def classify_picture(file: str) -> str | None:
+    """As `classify_name`, for folders that people have filled, where a picture may be of any usual kind."""
+    suffix = PurePosixPath(file).suffix.lower()
+    if suffix in PICTURES:
+        return None
+    if suffix in _IMAGE:
+        return f"{suffix[1:].upper()} isn't supported, JPEG would be"
+    return classify_name(file)
 
 
 def unfinished(name: str) -> bool:

@@ -13,6 +13,10 @@ from edge.intake.types import FileStat
 
 SYMLINK = "symbolic link"
 SPECIAL = "not a regular file"
+HIDDEN = "hidden, or not finished by its name"
+HIDDEN_FOLDER = "hidden folder, or the system's"
+
+_LEFT_OUT = frozenset({HIDDEN, HIDDEN_FOLDER})
 
 EntryKind = Literal["file", "folder", "skipped"]
 
@@ -33,11 +37,15 @@ class Entry(NamedTuple):
     reason: str = ""
 
 
-def list_folder(path: Path) -> Iterator[Entry]:
-    """What is in a folder, in no order; hidden and unfinished names are left out.
+def list_folder(path: Path, *, hidden: bool = False) -> Iterator[Entry]:
+    """What is in a folder, in no order.
 
     Symbolic links are skipped, whether to files or folders: what they point to is either in the drop folder
     anyway, or isn't part of it. So there are no loops.
+
+    Args:
+        path: the folder.
+        hidden: give hidden and unfinished names as skipped ones; they are left out otherwise.
 
     Raises:
         OSError: the folder can't be listed; nothing is said of it then.
@@ -45,7 +53,7 @@ def list_folder(path: Path) -> Iterator[Entry]:
     with os.scandir(path) as entries:
         for entry in entries:
             found = _entry(entry)
-            if found is not None:
+            if found is not None and (hidden or found.reason not in _LEFT_OUT):
                 yield found
 
 
@@ -62,9 +70,9 @@ def look(path: Path) -> FileStat | None:
 def _entry(entry: os.DirEntry[str]) -> Entry | None:
     name = entry.name
     if entry.is_dir(follow_symlinks=False):
-        return None if passed_over(name) else Entry("folder", name)
+        return Entry("skipped", name, reason=HIDDEN_FOLDER) if passed_over(name) else Entry("folder", name)
     if unfinished(name):
-        return None
+        return Entry("skipped", name, reason=HIDDEN)
     if not entry.is_file(follow_symlinks=False):
         return Entry("skipped", name, reason=SYMLINK if entry.is_symlink() else SPECIAL)
     try:

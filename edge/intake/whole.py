@@ -33,7 +33,7 @@ def load(candidate: Candidate, settings: IntakeSettings) -> Loaded:
         NotAnImageError: it will never be an image that is taken: something else, too large, damaged.
         IntakeError: it can't be read.
     """
-    data = _read(candidate, settings.max_bytes)
+    data = read(candidate, settings.max_bytes)
     frame = check(data, settings.max_pixels, subject=candidate.file)
     return Loaded(data, f"sha256:{hashlib.sha256(data).hexdigest()}", frame)
 
@@ -74,7 +74,15 @@ def check(data: bytes, max_pixels: int, *, subject: str = "") -> Frame:
     raise _cut(data, subject)
 
 
-def _read(candidate: Candidate, max_bytes: int) -> bytes:
+def read(candidate: Candidate, max_bytes: int) -> bytes:
+    """Every byte of a file, of whatever kind, that doesn't change meanwhile.
+
+    Raises:
+        GoneError: the file isn't there any more.
+        NotWholeError: it isn't the one that was listed, or is still changing.
+        NotAnImageError: it is no regular file, or larger than allowed.
+        IntakeError: it can't be read.
+    """
     descriptor = open_file(candidate)
     with os.fdopen(descriptor, "rb") as file:
         try:

@@ -77,9 +77,10 @@ class Looker:
             return settled(examined, "incomplete", error.what)
         except IntakeError as error:
             return replace(settled(examined, "incomplete", error.what), unreadable=True)
-        return self._seen(examined, loaded, sight)
+        return self.seen(examined, loaded, sight)
 
-    def _seen(self, examined: Examined, loaded: Loaded, sight: Sight) -> Outcome:
+    def seen(self, examined: Examined, loaded: Loaded, sight: Sight) -> Outcome:
+        """The outcome of an image that was looked at; its snapshot is on the disk then."""
         media = MediaRow(
             media_id=loaded.media_id,
             file=examined.candidate.file,

@@ -18,6 +18,7 @@ from typing import IO
 from edge.errors import ImageError, IntakeError, ProviderError
 from edge.intake.whole import check
 from edge.settings import VisionSettings
+from edge.vision.foreign import as_jpeg
 from edge.vision.labels import Label, LabelSet
 from edge.vision.pipeline import Vision
 from edge.vision.session import CPU
@@ -87,7 +88,7 @@ def main(arguments: list[str]) -> int:
     sys.stdout.write(_READY.decode())
     sys.stdout.flush()
     try:
-        data = image.read_bytes()
+        data = as_jpeg(image.read_bytes(), max_pixels)
         check(data, max_pixels)
         vision.see(data, max_pixels)
     except (OSError, IntakeError, ImageError, ProviderError) as error:
