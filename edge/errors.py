@@ -12,6 +12,7 @@
     ├── VisionError           decoding, models and their bundles
     │   ├── ImageError        one image can't be decoded; others are unaffected
     │   ├── BundleError       a model bundle is missing, damaged or inconsistent
+    │   │   └── NoBundleError there is none of this name: a setting is wrong   (exit code 78)
     │   └── ProviderError     an execution provider failed its self-test
     ├── StoreError            the database can't be opened, read or written
     │   ├── StoreBusyError    another process holds the state folder or the database
@@ -88,6 +89,12 @@ class ImageError(VisionError):
 
 class BundleError(VisionError):
     """A model bundle is missing, damaged or inconsistent."""
+
+
+class NoBundleError(BundleError):
+    """There is no bundle of this name, or in this folder: a setting is wrong."""
+
+    exit_code = 78
 
 
 class ProviderError(VisionError):

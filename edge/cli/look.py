@@ -154,9 +154,13 @@ def status_command(
         return
     table = Table(box=None, show_header=False)
     for name, value in status.items():
+        if name == "search" and not value:
+            continue  # the bundle in use has embedded all images as they came
         shown = filesize.decimal(value) if name == "disk_free" else _told(value)
         if name == "models" and value:
             shown = _models(value)
+        if name == "search":
+            shown = _search(value)
         table.add_row(f"[bold]{name.replace('_', ' ')}", escape(shown))
     out.print(table)
 
@@ -171,6 +175,14 @@ def _models(models: dict[str, Any]) -> str:
         f"not {short_name(refused['provider'])}: {refused['reason']}" for refused in models.get("refused", ())
     ]
     return "\n".join(lines)
+
+
+def _search(search: dict[str, Any]) -> str:
+    """How far the images are that another bundle had embedded."""
+    images, embedded = search.get("images", 0), search.get("embedded", 0)
+    share = f"{100 * embedded // max(1, images)} % of {images:,} images re-embedded"
+    gone = search.get("unreachable", 0)
+    return share + (f"; the originals of {gone:,} are gone or damaged" if gone else "")
 
 
 def _told(value: object) -> str:

@@ -179,6 +179,17 @@ class RegistrationHealth(Message):
     living: Whole = 0
 
 
+class SearchHealth(Message):
+    """Images on record, while vectors of the bundle in use take the place of another bundle's."""
+
+    images: Whole = Field(default=0, description="on record when it began")
+    embedded: Whole = Field(default=0, description="those with vectors of the bundle in use")
+    unreachable: Whole = Field(
+        default=0, description="those whose originals are gone or damaged; they keep the vectors they have"
+    )
+    running: bool = Field(default=False, description="whether there is more to do")
+
+
 class Health(Message):
     """How the device is. ``ok`` means: nothing here needs a person."""
 
@@ -196,6 +207,9 @@ class Health(Message):
     models: ModelHealth = ModelHealth()
     disk: DiskHealth = DiskHealth()
     registrations: RegistrationHealth = RegistrationHealth()
+    search: SearchHealth | None = Field(
+        default=None, description="null where the bundle in use has embedded every image anyway"
+    )
     extra: dict[str, JsonValue] = Field(default_factory=dict)
 
 

@@ -16,6 +16,7 @@ from edge.delivery.publisher import Publisher
 from edge.errors import DiskFullError, EdgeError, IntakeError, StoreBusyError
 from edge.intake.watch import Watcher
 from edge.registration.engine import Engine
+from edge.service.background import Background
 from edge.service.commands import Office
 from edge.service.emit import Voice
 from edge.service.feeder import Feeder
@@ -30,7 +31,6 @@ from edge.service.postings import Postings
 from edge.service.probe import survives
 from edge.service.recorder import Recorded, Recorder
 from edge.service.report import HEALTH_FILE
-from edge.service.reprocess import Optician, Reprocessor, reprocessing
 from edge.service.rules import apply_options, options_of
 from edge.service.snapshots import pictures
 from edge.service.space import Space
@@ -156,6 +156,7 @@ class Daemon:
             idle=self._has_recorded_all,
             wake=self._publisher.wake,
         )
+        self._background = Background(settings, database, vision)
         self._workers = self._made_workers()
 
     def start(self) -> None:
@@ -240,7 +241,7 @@ class Daemon:
         withdrawn = self._pipeline.withdraw()
         self._look_stop.set()
         self._keep_stop.set()
-        self._join([name for name in self._workers if name.startswith(("looker", "reproc"))], deadline)
+        self._join([name for name in self._workers if name.startswith(("looker", "re"))], deadline)
         self._write_stop.set()
         self._join(["writer", "keeper"], deadline)
         self._release([examined.candidate.file for examined in withdrawn])
@@ -328,16 +329,8 @@ class Daemon:
         }
         for number in range(1, self.settings.vision.worker_count() + 1):
             loops[f"looker-{number}"] = looking(looker, self._pipeline, self._space, self._look_stop)
-        reprocessor = Reprocessor(self._db, self._optician(info.bundle, info.sha256))
-        loops["reprocessor"] = reprocessing(
-            reprocessor, self._has_images_waiting, self._look_stop, after=self._publisher.wake
-        )
+        loops |= self._background.loops(self._has_images_waiting, self._look_stop, after=self._publisher.wake)
         return {name: Worker(name, loop) for name, loop in loops.items()}
-
-    def _optician(self, bundle: str, sha256: str) -> Optician:
-        settings = self.settings
-        about = BundleRef(name=bundle, sha256=sha256)
-        return Optician(self.vision, about, settings.drop, settings.state, settings.intake.max_pixels)
 
     def _has_images_waiting(self) -> bool:
         """Whether new images wait or are under way, or there is no space: looking again comes after."""
@@ -384,4 +377,5 @@ class Daemon:
                 *self._postings.problems(),
             ),
             vision=self.vision.info(),
+            reembedding=self._background.reembedding,
         )

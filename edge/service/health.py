@@ -6,7 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -22,10 +22,12 @@ from edge.delivery.messages import (
     Problem,
     RefusedProvider,
     RegistrationHealth,
+    SearchHealth,
     timestamp,
 )
 from edge.delivery.state import PublisherState
 from edge.intake.reconcile import WatchState
+from edge.service.reembedding import Progress
 from edge.service.work import now_ms
 from edge.settings import Settings
 from edge.store.database import Database
@@ -52,6 +54,7 @@ class Gauges:
     disk_full: bool
     vision: VisionInfo
     keeping: tuple[Problem, ...] = ()
+    reembedding: Progress | None = None
 
 
 class HealthDesk:
@@ -116,6 +119,7 @@ class HealthDesk:
             models=model_health(gauges.vision),
             disk=disk,
             registrations=registration_health(self._db),
+            search=search_health(gauges.reembedding),
         )
 
     def problems(self) -> list[Problem]:
@@ -178,13 +182,25 @@ def registration_health(database: Database) -> RegistrationHealth:
     return RegistrationHealth(open=row[0], living=row[1]) if row else RegistrationHealth()
 
 
-def provider_problems(report: ProviderReport) -> list[Problem]:
-    """Providers that should work and don't.
+def search_health(progress: Progress | None) -> SearchHealth | None:
+    """How far embedding again is; None where there was nothing to do."""
+    return None if progress is None else SearchHealth.model_validate(asdict(progress))
+
+
+def faults(in_use: str) -> frozenset[str]:
+    """Why a provider isn't used, as far as that needs a person.
 
     One that isn't there, or not right for the bundle, needs nobody. Libraries that can't be loaded do if the
     CPU has to do the work for want of them, but not if it is only TensorRT that CUDA stands in for.
+
+    Args:
+        in_use: the provider that is.
     """
-    faults = {"failed", "unusable"} if report.in_use == CPU else {"failed"}
+    return frozenset({"failed", "unusable"} if in_use == CPU else {"failed"})
+
+
+def provider_problems(report: ProviderReport) -> list[Problem]:
+    """Providers that should work and don't."""
     return [
         Problem(
             code="provider_refused",
@@ -192,7 +208,7 @@ def provider_problems(report: ProviderReport) -> list[Problem]:
             hint=f"{report.in_use} is in use; `edge models verify` tries it again",
         )
         for refusal in report.refused
-        if refusal.why in faults
+        if refusal.why in faults(report.in_use)
     ]
 
 

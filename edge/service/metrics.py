@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Final, Literal
 
 from edge.delivery.messages import Health
+from edge.service.health import faults
+from edge.vision.providers import CPU
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 STATES: Final = ("starting", "ok", "degraded", "stopping")
@@ -61,6 +63,7 @@ def _families(health: Health) -> Iterator[Family]:
     living = health.registrations
     states = {"open": living.open, "closed": living.living - living.open}
     yield _by("edge_registrations", "Registrations on record, by state.", "state", states)
+    yield _search(health)
 
 
 def _device(health: Health) -> Iterator[Family]:
@@ -82,8 +85,14 @@ def _device(health: Health) -> Iterator[Family]:
     yield _by("edge_state", "1 for the state that the daemon is in.", "state", states)
     codes = dict.fromkeys((problem.code for problem in health.problems), 1.0)
     yield _by("edge_problem", "1 for each thing that needs a person.", "code", codes)
-    refused = {refusal.provider: 1.0 for refusal in models.refused}
-    yield _by("edge_provider_refused", "1 for each execution provider that isn't used.", "provider", refused)
+    in_use = models.providers[0] if models.providers else CPU
+    refused = {r.provider: 1.0 for r in models.refused if r.why in faults(in_use)}
+    yield _by(
+        "edge_provider_refused",
+        "1 for each execution provider that should work and doesn't.",
+        "provider",
+        refused,
+    )
 
 
 def _intake(health: Health) -> Iterator[Family]:
@@ -108,6 +117,16 @@ def _delivery(health: Health) -> Iterator[Family]:
     yield _one("edge_broker_in_flight_messages", "Messages under way to the broker.", broker.in_flight)
     acked = "Messages that the broker acknowledged since the start."
     yield _one("edge_broker_acknowledged_total", acked, broker.acked, "counter")
+
+
+def _search(health: Health) -> Family:
+    """Empty where the bundle in use has embedded all images as they came."""
+    search, values = health.search, {}
+    if search is not None:
+        waiting = max(0, search.images - search.embedded - search.unreachable)
+        values = {"embedded": search.embedded, "waiting": waiting, "unreachable": search.unreachable}
+    told = "Images since the change of bundle, by whether the one in use has embedded them."
+    return _by("edge_search_images", told, "state", values)
 
 
 def _one(name: str, told: str, value: float, kind: Kind = "gauge") -> Family:

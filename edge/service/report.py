@@ -41,6 +41,7 @@ def status_of(settings: Settings, database: Database) -> dict[str, Any]:
         "outbox": {"waiting": counts.pending, "set_aside": counts.set_aside, "delivered": counts.acked},
         "broker": (last or {}).get("broker", {}).get("reason", "unknown") if running else "not connected",
         "models": (last or {}).get("models", {}) if running else {},
+        "search": (last or {}).get("search") or {},
         "disk_free": disk_health(settings).free,
     }
 

@@ -60,6 +60,7 @@ class FileReport:
     count: int
     confidence: int
     attempts: int
+    night: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,7 @@ def files(
         "f.media_id, "
         "m.deployment, m.taken, m.offset_minutes, m.time_source, m.clock_ok, o.kind, o.label, o.count, "
         "o.confidence, "
-        "f.attempts FROM files f LEFT JOIN media m USING (media_id) "
+        "f.attempts, m.night FROM files f LEFT JOIN media m USING (media_id) "
         "LEFT JOIN observations o ON o.media_id = f.media_id AND o.kind = (SELECT kind FROM observations x "
         "WHERE x.media_id = f.media_id ORDER BY INSTR('animal person vehicle blank', x.kind) LIMIT 1) "
         "WHERE (?1 IS NULL OR f.state = ?1) AND (?2 IS NULL OR m.deployment = ?2) AND (?3 IS NULL OR "
@@ -206,6 +207,7 @@ def _file_report(row: tuple[object, ...]) -> FileReport:
         count,
         confidence,
         n,
+        night,
     ) = row
     return FileReport(
         file=str(file),
@@ -222,6 +224,7 @@ def _file_report(row: tuple[object, ...]) -> FileReport:
         count=_int(count) or 0,
         confidence=_int(confidence) or 0,
         attempts=_int(n) or 0,
+        night=None if night is None else bool(night),
     )
 
 

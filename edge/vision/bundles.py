@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.errors import BundleError
+from edge.errors import BundleError, NoBundleError
 from edge.vision.data import bundle_folders
 from edge.vision.manifest import (
     MANIFEST,
@@ -50,18 +50,18 @@ def find_bundle(name: str | Path, extra: Sequence[Path] = ()) -> Path:
         extra: folders to search first, e.g. ``models`` in the state folder.
 
     Raises:
-        BundleError: there is no such bundle.
+        NoBundleError: there is no such bundle.
     """
     path = Path(name).expanduser()
     if len(path.parts) > 1 or (path / MANIFEST).is_file():
         if (path / MANIFEST).is_file():
             return path
-        raise BundleError("no model bundle here", subject=str(path), hint=f"the folder has no {MANIFEST}")
+        raise NoBundleError("no model bundle here", subject=str(path), hint=f"the folder has no {MANIFEST}")
     for folder in (*extra, *bundle_folders()):
         if (folder / path / MANIFEST).is_file():
             return folder / path
     known = ", ".join(entry.name for entry in list_bundles(extra)) or "none"
-    raise BundleError("no such model bundle", subject=str(name), hint=f"installed: {known}")
+    raise NoBundleError("no such model bundle", subject=str(name), hint=f"installed: {known}")
 
 
 def list_bundles(extra: Sequence[Path] = ()) -> list[BundleEntry]:
