@@ -1,4 +1,4 @@
-"""The housekeeper's thread: backups, room on disk and in memory, what a replaced database leaves to say."""
+"""The housekeeper's thread: backups, room on the disk, what is to be said after a database was replaced."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from edge.errors import DiskFullError, StoreBusyError, StoreCorruptError, StoreE
 from edge.service.ageing import Ageing
 from edge.service.emit import Voice
 from edge.service.heartbeat import Worker
-from edge.service.memory import give_back
 from edge.service.restating import has_strays, is_restating, restate, settle_strays
 from edge.service.retention import Cleaner
 from edge.service.work import now_ms
@@ -32,7 +31,6 @@ RETRY: Final = 3600.0
 CLEAN_INTERVAL: Final = 600.0
 BALLAST_INTERVAL: Final = 10.0
 STRAYS_INTERVAL: Final = 600.0
-MEMORY_INTERVAL: Final = 10.0
 _TURN: Final = 0.25
 _BUSY: Final = 0.05
 
@@ -91,7 +89,7 @@ class Keeper:
         self._restating, self._strays = is_restating(database), has_strays(database)
         self._after = ""
         self._made = time.monotonic()
-        self._next = dict.fromkeys(("ballast", "clean", "strays", "backup", "memory"), self._made)
+        self._next = dict.fromkeys(("ballast", "clean", "strays", "backup"), self._made)
         self._problems: dict[str, Problem] = {}
 
     @property
@@ -123,9 +121,6 @@ class Keeper:
             StoreCorruptError: the database is damaged.
             StoreError: it can't be written.
         """
-        if self._is_time("memory"):
-            self._next["memory"] = time.monotonic() + MEMORY_INTERVAL
-            give_back()
         if self._restating:
             self._restating = restate(self._db, self._voice, now_ms()) > 0
             self._wake()

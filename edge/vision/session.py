@@ -177,7 +177,9 @@ def _options(ort: ModuleType, threads: int) -> Any:
     options.intra_op_num_threads = threads  # the default would also set affinity, which systemd may forbid
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # an arena keeps the largest image's memory for ever
-    options.enable_mem_pattern = False
+    options.enable_mem_pattern = (
+        True  # a run's tensors are one piece, which goes back whole, and leaves no gaps
+    )
     options.log_severity_level = _FATAL_ONLY
     # A thread that spins takes the core from the session beside it.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -176,17 +176,3 @@ def test_timer_comes_before_the_daemon() -> None:
     """A little before the interval is over a timer finds one due, the daemon doesn't."""
     assert is_due([0.95 * DAY], DAY, since_last=0.0, slack=0.1)
     assert not is_due([0.95 * DAY], DAY, since_last=0.0)
-
-
-def test_memory_is_given_back_again_and_again(
-    desk: Corrigible, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Once for each interval, however busy the keeper is."""
-    keeper = _keeper(desk, tmp_path / "state")
-    given: list[bool] = []
-    monkeypatch.setattr(module, "give_back", lambda: given.append(True))
-    _steps(keeper)
-    assert given == [True]
-    keeper._next["memory"] = 0.0
-    _steps(keeper)
-    assert given == [True, True]
