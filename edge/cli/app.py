@@ -13,11 +13,13 @@ from rich.markup import escape
 
 from edge import __version__
 from edge.cli import (
+    classify,
     config,
     correct,
     demo,
     doctor,
     imports,
+    index,
     keep,
     look,
     models,
@@ -30,6 +32,7 @@ from edge.cli import (
     web,
 )
 from edge.cli.common import err
+from edge.cli.variadic import LabelsCommand
 from edge.errors import EdgeError
 
 app = typer.Typer(
@@ -78,6 +81,9 @@ app.add_typer(services.app, name="service")
 app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
 app.add_typer(search.app, name="search")
+app.command("index")(index.index_command)
+app.add_typer(index.app, name="collections")
+app.command("classify", cls=LabelsCommand)(classify.classify_command)
 
 
 def mount(target: typer.Typer, points: list[EntryPoint]) -> None:

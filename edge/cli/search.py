@@ -1,15 +1,29 @@
-"""``edge search``: find images by words or by a picture."""
+"""``edge search``: find images by words or by pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
+from edge.cli.asking import (
+    MEDIA,
+    BundleOption,
+    CollectionOption,
+    NightOption,
+    SheetOption,
+    checked_sheet,
+    looking,
+    naming,
+    read_picture,
+    say,
+    write_sheet,
+)
 from edge.cli.common import (
     ConfigOption,
     DeploymentOption,
@@ -19,7 +33,6 @@ from edge.cli.common import (
     StateOption,
     UntilOption,
     configuration,
-    err,
     local,
     moment,
     out,
@@ -28,20 +41,30 @@ from edge.cli.common import (
 )
 from edge.configuration import Configuration
 from edge.delivery.messages import timestamp
-from edge.service.searching import Answer, BundleEyes, Hit, Searcher, Wanted
-from edge.store.database import open_readonly
+from edge.service.searching import Answer, Hit, Searcher, Wanted
+from edge.service.sheet import Tile
+from edge.service.thumbnails import Thumbnails
 from edge.store.queries import Filter
+from edge.vision.foreign import as_jpeg
 
-app = typer.Typer(no_args_is_help=True, help="Find images by words or by a picture: text, image.")
+app = typer.Typer(no_args_is_help=True, help="Find images by words or by pictures: text, image.")
 
 TopOption = Annotated[int, typer.Option("--top", "-n", min=1, metavar="N", help="How many to show.")]
 AllOption = Annotated[
     bool, typer.Option("--all", help="Every image for itself, not only the best of each registration.")
 ]
-BundleOption = Annotated[
-    str | None,
-    typer.Option("--bundle", metavar="BUNDLE", help="Models: a name, or a folder.", show_default=False),
-]
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """Where to look, for what, and how to show it."""
+
+    found: Configuration
+    collection: str | None
+    only: bool
+    wanted: Wanted
+    sheet: Path | None
+    as_json: bool
 
 
 @app.command("text")
@@ -50,78 +73,101 @@ def text_command(
     *,
     config: ConfigOption = None,
     state: StateOption = None,
+    collection: CollectionOption = None,
     bundle: BundleOption = None,
     top: TopOption = 12,
     deployment: DeploymentOption = None,
     label: LabelOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
+    night: NightOption = None,
     every: AllOption = False,
     as_json: JsonOption = False,
+    sheet: SheetOption = None,
 ) -> None:
     """Show the images that look most like what the words say.
 
     Examples:
         edge search text "a red fox"
 
-        edge search text owl --deployment cam-07 --from 2026-05-04 --all --json
+        edge search text owl --deployment cam-07 --from 2026-05-04 --night --all --json
+
+        edge search text "a waterfall" --collection sights --sheet waterfalls.jpg
     """
     found = configuration(config, state=state, vision__bundle=bundle)
-    wanted = _wanted(found, Filter(deployment, label), since, until, top=top, every=every)
-    _search(found, lambda searcher: searcher.by_words(query, wanted), as_json=as_json)
+    wanted = _wanted(found, Filter(deployment, label), since, until, Wanted(Filter(), top, every, night))
+    how = _How(found, collection, bundle is not None, wanted, sheet, as_json)
+    _search(how, query, lambda searcher: searcher.by_words(query, wanted))
 
 
 @app.command("image")
 def image_command(
-    picture: Annotated[
-        str,
+    pictures: Annotated[
+        list[str],
         typer.Argument(
-            metavar="PICTURE", help="A JPEG file, or the media id (sha256:…) of an image on record."
+            metavar="PICTURE...",
+            help="Files (JPEG, PNG, WebP, TIFF, BMP, GIF), or media ids (sha256:…) of images on record. "
+            "With several, what looks like any of them.",
         ),
     ],
     *,
     config: ConfigOption = None,
     state: StateOption = None,
+    collection: CollectionOption = None,
     bundle: BundleOption = None,
     top: TopOption = 12,
     deployment: DeploymentOption = None,
     label: LabelOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
+    night: NightOption = None,
     every: AllOption = False,
     as_json: JsonOption = False,
+    sheet: SheetOption = None,
 ) -> None:
     """Show the images that look most like a picture, or like an animal in it.
 
     Examples:
         edge search image ~/known-jaguar.jpg
 
+        edge search image left-flank.png right-flank.png --from 2026-05-04 --sheet seen.jpg
+
         edge search image sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 --top 3
     """
     found = configuration(config, state=state, vision__bundle=bundle)
-    wanted = _wanted(found, Filter(deployment, label), since, until, top=top, every=every)
-    if picture.startswith("sha256:"):
-        _search(found, lambda searcher: searcher.by_media(picture, wanted), as_json=as_json)
-    else:
-        _search(found, lambda searcher: searcher.by_picture(Path(picture), wanted), as_json=as_json)
+    wanted = _wanted(found, Filter(deployment, label), since, until, Wanted(Filter(), top, every, night))
+    how = _How(found, collection, bundle is not None, wanted, sheet, as_json)
+    limits = found.settings.intake
+    media = [picture for picture in pictures if picture.startswith(MEDIA)]
+    files = [Path(picture) for picture in pictures if not picture.startswith(MEDIA)]
+    loaded = [_picture(path, limits.max_bytes, limits.max_pixels) for path in files]
+    _search(how, ", ".join(pictures), lambda searcher: searcher.by_mixture(media, loaded, wanted), files)
 
 
 def _wanted(
-    found: Configuration, chosen: Filter, since: str | None, until: str | None, *, top: int, every: bool
+    found: Configuration, chosen: Filter, since: str | None, until: str | None, rest: Wanted
 ) -> Wanted:
     zone = zone_of(found)
     times = (moment(since, zone), moment(until, zone))
-    return Wanted(Filter(chosen.deployment, chosen.label, *times), top, every)
+    return Wanted(Filter(chosen.deployment, chosen.label, *times), rest.top, rest.every, rest.night)
 
 
-def _search(found: Configuration, ask: Callable[[Searcher], Answer], *, as_json: bool) -> None:
-    settings = found.settings
-    with closing(open_readonly(settings.state)) as database:
-        searcher = Searcher(database, BundleEyes(settings), max_bytes=settings.intake.max_bytes)
-        answer = ask(searcher)
+def _picture(path: Path, max_bytes: int, max_pixels: int) -> bytes:
+    with naming(path):
+        return as_jpeg(read_picture(path, max_bytes), max_pixels)
+
+
+def _search(how: _How, question: str, ask: Callable[[Searcher], Answer], files: Iterable[Path] = ()) -> None:
+    checked_sheet(how.sheet, how.wanted.top)
+    about = Path(" ".join(map(str, files)))  # an error found in decoding is about one of them
+    with looking(how.found.settings, how.collection, only=how.only) as place:
+        with naming(about):
+            answer = ask(place.desk.searcher(place.database))
+        write_sheet(how.sheet, lambda: [_tile(hit, place.pictures) for hit in answer.hits], question)
+    say(answer.notes)
     if answer.not_compared:
-        err.print(f"{answer.not_compared} images were embedded by other models and could not be compared")
-    if as_json:
+        say([f"{answer.not_compared} images were embedded by other models and could not be compared"])
+    if how.as_json:
         write_json([_json(hit) for hit in answer.hits])
     else:
         out.print(_table(answer.hits))
@@ -147,5 +193,12 @@ def _table(hits: Iterable[Hit]) -> Table:
     for hit in hits:
         place = hit.place
         taken = local(place.taken, place.offset_minutes)
-        table.add_row(f"{hit.score:.3f}", place.file, place.deployment, taken, place.label or "")
+        row = (f"{hit.score:.3f}", place.file, place.deployment, taken, place.label or "")
+        table.add_row(*map(escape, row))
     return table
+
+
+def _tile(hit: Hit, pictures: Thumbnails) -> Tile:
+    place = hit.place
+    first = f"{hit.score:.3f}  {place.label or ''}"
+    return Tile(pictures(place.media_id), (first, place.file, local(place.taken, place.offset_minutes)))

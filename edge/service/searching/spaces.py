@@ -1,0 +1,78 @@
+"""Which bundle answers: the configured one, or the one that has seen more until that has caught up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from edge.errors import SearchError
+from edge.service.searching.eyes import Space
+from edge.settings import Settings
+from edge.store.database import Database
+from edge.store.reembedding import is_complete
+from edge.store.searching import StoredSpace, stored_spaces
+from edge.vision.bundles import find_bundle, list_bundles
+from edge.vision.manifest import bundle_sha256, load_manifest
+
+
+class Chosen(NamedTuple):
+    """A bundle to answer with, and what there is to say about the choice; empty if it goes without saying."""
+
+    bundle: Path
+    sha256: str
+    note: str = ""
+
+
+def choose(database: Database, settings: Settings, *, only: bool) -> Chosen:
+    """The bundle whose space is searched.
+
+    The configured one, once it has embedded as many images as any other; until then, while images are
+    embedded anew in the background, the one with most images whose bundle is still on this machine.
+
+    Args:
+        database: with the embeddings.
+        settings: name the bundle; others are looked for by name where it would be.
+        only: the configured one, whatever has been embedded.
+
+    Raises:
+        BundleError: there is no such bundle, or its manifest can't be understood.
+    """
+    folders = (settings.state / "models",)
+    configured = find_bundle(settings.vision.bundle, folders)
+    sha256 = bundle_sha256(configured)
+    if only or is_complete(database, sha256):
+        return Chosen(configured, sha256)
+    spaces = stored_spaces(database)
+    own = next((space.media_count for space in spaces if space.sha256 == sha256), 0)
+    larger = [space for space in spaces if space.sha256 != sha256 and space.media_count > own]
+    if not larger:
+        return Chosen(configured, sha256)
+    installed = {e.sha256: e.path for e in list_bundles(folders) if not e.problem and not e.missing}
+    for space in larger:
+        if space.sha256 in installed:
+            name = load_manifest(configured).name
+            return Chosen(installed[space.sha256], space.sha256, _until(space, name, own))
+    return Chosen(configured, sha256)
+
+
+def _until(space: StoredSpace, configured: str, own: int) -> str:
+    return (
+        f"searching with bundle {space.name} ({space.media_count} images): "
+        f"{configured}, which is configured, has embedded {own} of them so far"
+    )
+
+
+def nothing_to_compare(database: Database, space: Space) -> SearchError:
+    """The error where no image was embedded by the bundle that is asked."""
+    others = embedded_by(database)
+    if not others:
+        return SearchError("nothing to search yet: no image has been embedded", hint="start `edge run` first")
+    return SearchError(
+        f"no image was embedded by bundle {space.name}", subject=space.sha256[:12], hint=others
+    )
+
+
+def embedded_by(database: Database) -> str:
+    """Which bundles the images on record were embedded by, and what to do; empty if there are none."""
+    found = [f"{s.media_count} by {s.name or 'a bundle'} {s.sha256[:12]}" for s in stored_spaces(database)]
+    return f"embedded: {', '.join(found)}; give --bundle the folder of that one" if found else ""
