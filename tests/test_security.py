@@ -71,12 +71,12 @@ class _User:
     def listen(self) -> None:
         """To everything there is."""
         self.client.subscribe("#", 1)
-        self._ready.get(timeout=10)
+        self._ready.get(timeout=60)
 
     def says(self, topic: str) -> bool:
         """Whether the broker takes it."""
         self.client.publish(topic, b"x", qos=1)
-        return self._codes.get(timeout=10) < 0x80
+        return self._codes.get(timeout=60) < 0x80
 
     def leave(self) -> None:
         """Disconnect."""
@@ -116,7 +116,7 @@ def test_each_may_hear_what_the_page_says_and_no_more(broker: LocalBroker, name:
     user.listen()
     assert all(root.says(topic) for topic in [*TOPICS, f"{OTHER}/status", "the/end"])
     heard = set()
-    while (topic := user.heard.get(timeout=10)) != "the/end":
+    while (topic := user.heard.get(timeout=60)) != "the/end":
         heard.add(topic)
     assert heard == MAY_READ[name]
     user.leave()

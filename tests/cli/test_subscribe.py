@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from edge.delivery.broker import LocalBroker, free_port
-from tests.delivery.helpers import filled, needs_mosquitto, publishing
+from tests.delivery.helpers import PATIENCE, Ear, eventually, filled, needs_mosquitto, publishing
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def test_signal_while_it_waits_for_the_broker_ends_it_cleanly(number: signal.Sig
     with _running(port) as process:
         _handles_signals(process)
         process.send_signal(number)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (code, "")
     assert err == f"stopped before 127.0.0.1:{port} answered\n"
 
@@ -56,7 +56,7 @@ def test_a_broker_that_wants_a_password_is_told_from_one_that_is_silent() -> Non
     """It ends at once, with the broker's reason and how to say who one is."""
     closed = LocalBroker("mosquitto", config=["allow_anonymous false"])
     with closed as broker, _running(broker.port, "--once") as process:
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (1, "")
     assert "access rules" in err or "user name or password" in err
     assert "mqtt://USER:PASSWORD@HOST" in err
@@ -66,11 +66,11 @@ def test_a_broker_that_wants_a_password_is_told_from_one_that_is_silent() -> Non
 def test_ctrl_c_while_it_follows_prints_what_there_is() -> None:
     """The table, as always at the end; stopping is how following ends, so that's no error."""
     with LocalBroker("mosquitto") as broker, publishing(filled(4, 2), broker.port) as publisher:
-        assert publisher.drained(5)
-        with _running(broker.port, "--json") as process:
-            _handles_signals(process)
-            time.sleep(4.0)  # it says nothing before its end
+        assert publisher.drained(PATIENCE)
+        with Ear(broker, "edge/v1/+/registration/#") as ear, _running(broker.port, "--json") as process:
+            assert eventually(lambda: len(ear.heard) >= 4)  # what it asks for
+            time.sleep(2.0)  # it says nothing before its end
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=10)
+            out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, "")
     assert {row["deployment"]: row["revision"] for row in json.loads(out)} == {"cam-1": 4, "cam-2": 3}

@@ -33,6 +33,8 @@ from edge.settings import MqttSettings
 from tests.contract.outboxes import MemoryOutbox
 
 DEVICE = "ridge-01"
+PATIENCE = 60.0
+"""Seconds after which what must come is missed, on a busy machine too; a test's own limit is twice that."""
 QUICK = Pace(
     retry_first=0.05,
     retry_longest=0.3,
@@ -122,7 +124,7 @@ def publishing(outbox: Outbox, port: int, *, pace: Pace = QUICK, **changes: Any)
         publisher.stop(5.0)
 
 
-def eventually(condition: Callable[[], bool], timeout: float = 10.0) -> bool:
+def eventually(condition: Callable[[], bool], timeout: float = PATIENCE) -> bool:
     """Whether a condition comes true in time."""
     deadline = time.monotonic() + timeout
     while not condition():
@@ -173,7 +175,7 @@ class Ear:
     def __enter__(self) -> Self:
         self._client.loop_start()
         self._client.subscribe([(topic, 1) for topic in self._topics])
-        assert self._ready.wait(5)
+        assert self._ready.wait(PATIENCE)
         return self
 
     def __exit__(self, *_: object) -> None:

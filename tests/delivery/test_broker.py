@@ -10,7 +10,7 @@ import pytest
 
 from edge.delivery.broker import Kind, LocalBroker, free_port, kinds
 from edge.errors import DeliveryError
-from tests.delivery.helpers import Ear, eventually, needs_mosquitto, needs_rumqttd
+from tests.delivery.helpers import PATIENCE, Ear, eventually, needs_mosquitto, needs_rumqttd
 
 _INSTALLED = kinds()
 
@@ -88,7 +88,8 @@ def test_persistence_keeps_retained_messages() -> None:
             broker.stop()
             broker.start()
             with Ear(broker, "kept") as late:
-                assert eventually(lambda late=late: len(late.heard) == 1, timeout=0.5) == bool(expected)  # type: ignore[misc]
+                patience = PATIENCE if expected else 0.5
+                assert eventually(lambda late=late: len(late.heard) == 1, patience) == bool(expected)  # type: ignore[misc]
 
 
 @needs_mosquitto

@@ -19,6 +19,7 @@ from edge.errors import UsageError
 from tests.contract.outboxes import MemoryOutbox
 from tests.delivery.helpers import (
     DEVICE,
+    PATIENCE,
     QUICK,
     Ear,
     change,
@@ -231,7 +232,7 @@ def test_replay_sends_the_same_messages_again(broker: LocalBroker) -> None:
     for revision in range(1, 31):
         outbox.append("cam-1", payload(change(revision=revision)))
     with publishing(outbox, broker.port) as publisher:
-        assert publisher.drained(5)
+        assert publisher.drained(PATIENCE)
         assert eventually(lambda: publisher.state().commands)
         with Ear(broker, f"{BASE}/registration/+", "answer") as ear:
             body = b'{"epoch":"epoch-1","from":11,"to":40}'
@@ -270,7 +271,7 @@ def test_a_flood_of_commands_does_not_hold_up_messages(broker: LocalBroker) -> N
             ear.say(f"{BASE}/command/ping", b"", reply_to="answer", correlation=b"%d" % number)
         for _ in range(500):
             outbox.append("cam-1", b"x" * 300)
-        assert publisher.drained(10)
+        assert publisher.drained(PATIENCE)
         assert publisher.state().connections == 1
     assert outbox.counts() == (0, 0, 500)
     assert 20 <= len(ear.heard) < 200

@@ -23,6 +23,7 @@ from edge.delivery.tls import _VERIFY
 from tests.contract.outboxes import MemoryOutbox
 from tests.delivery.helpers import (
     DEVICE,
+    PATIENCE,
     change,
     eventually,
     filled,
@@ -52,7 +53,7 @@ def test_the_subscriber_of_the_page_prints_the_table() -> None:
     """As it stands there, but for the port."""
     program = _blocks(SUBSCRIBERS, "python")[0]
     with LocalBroker("mosquitto") as broker, publishing(filled(6, 2), broker.port) as publisher:
-        assert publisher.drained(5)
+        assert publisher.drained(PATIENCE)
         said = _run(program.replace('"127.0.0.1"', f'"127.0.0.1", {broker.port}'))
     assert said.splitlines()[-2:] == [f"cam-{n} Red_Deer 1 1970-01-01T00:00:01.000+00:00" for n in (1, 2)]
 
@@ -138,7 +139,7 @@ def test_the_access_rules_of_the_page_let_each_do_what_it_may() -> None:
     outbox = filled(30)
     limited = LocalBroker("mosquitto", config=["acl_file {folder}/acl"], files={"acl": rules})
     with limited as broker, publishing(outbox, broker.port, username=DEVICE) as publisher:
-        assert publisher.drained(10)
+        assert publisher.drained(PATIENCE)
         assert eventually(lambda: publisher.state().commands)
         assert publisher.state().reason == "ok"
         subscriber, operator = _User(broker, "subscriber"), _User(broker, "operator")

@@ -24,6 +24,7 @@ from tests.children import minded
 from tests.contract.outboxes import FakeCounts, FakeRow, MemoryOutbox, SqliteOutbox
 from tests.delivery.helpers import (
     DEVICE,
+    PATIENCE,
     change,
     eventually,
     filled,
@@ -42,7 +43,7 @@ def test_flow_control_of_the_broker_is_kept() -> None:
     outbox = filled(1000)
     with LocalBroker("mosquitto", config=["max_inflight_messages 5"]) as broker:  # noqa: SIM117 - order matters
         with publishing(outbox, broker.port) as publisher:
-            assert publisher.drained(20)
+            assert publisher.drained(PATIENCE)
             assert publisher.state().connections == 1
             assert "exceeded" not in broker.log()
             assert broker.log().count(f"edge-{DEVICE}") == 1
@@ -52,19 +53,19 @@ def test_flow_control_of_the_broker_is_kept() -> None:
 def test_a_frozen_broker_is_noticed_and_nothing_is_lost() -> None:
     """A broker that hangs is noticed within two keepalives; when it's back everything is sent."""
     outbox = filled(20)
-    with LocalBroker("mosquitto") as broker, publishing(outbox, broker.port, keepalive=1) as publisher:
-        assert publisher.drained(5)
+    with LocalBroker("mosquitto") as broker, publishing(outbox, broker.port, keepalive=4) as publisher:
+        assert publisher.drained(PATIENCE)
         broker.freeze()
         frozen = time.monotonic()
         for revision in range(21, 121):
             outbox.append("cam-1", payload(change(revision=revision)))
         publisher.wake()
-        assert eventually(lambda: not publisher.state().connected, timeout=5)
-        assert time.monotonic() - frozen < 2 * 1 + 1.5
+        assert eventually(lambda: not publisher.state().connected)
+        assert time.monotonic() - frozen < 3 * 4  # two, and one more for a machine that is busy
         assert publisher.state().reason in {"keepalive", "no_answers"}
         assert eventually(lambda: time.monotonic() - publisher.heartbeat < 1.5)
         broker.thaw()
-        assert publisher.drained(10)
+        assert publisher.drained(PATIENCE)
     assert outbox.counts() == (0, 0, 120)
 
 
@@ -74,9 +75,9 @@ def test_an_idle_connection_to_a_frozen_broker_is_noticed_too() -> None:
         LocalBroker("mosquitto") as broker,
         publishing(MemoryOutbox(), broker.port, keepalive=1) as publisher,
     ):
-        assert publisher.drained(5)
+        assert publisher.drained(PATIENCE)
         broker.freeze()
-        assert eventually(lambda: publisher.state().reason == "keepalive", timeout=5)
+        assert eventually(lambda: publisher.state().reason == "keepalive")
 
 
 @pytest.mark.fault(8, "2 connections, 0 of 200 lost")
@@ -93,7 +94,7 @@ def test_an_exception_in_a_callback_costs_one_connection(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(Connection, "_on_publish", faulty)
     with LocalBroker("mosquitto") as broker, publishing(outbox, broker.port) as publisher:
-        assert publisher.drained(10)
+        assert publisher.drained(PATIENCE)
         assert raised.is_set()
         assert publisher.state().connections == 2
     assert outbox.counts() == (0, 0, 200)
@@ -109,7 +110,7 @@ def test_a_broker_that_comes_and_goes_loses_nothing() -> None:
             broker.kill()
             assert eventually(lambda: not publisher.state().connected)
             broker.start()
-        assert publisher.drained(20)
+        assert publisher.drained(PATIENCE)
     assert outbox.counts() == (0, 0, 3000)
 
 
@@ -119,7 +120,7 @@ def test_a_broker_started_later_is_found() -> None:
     with publishing(outbox, port) as publisher:
         assert eventually(lambda: publisher.state().reason == "unreachable")
         with LocalBroker("mosquitto", port=port):
-            assert publisher.drained(10)
+            assert publisher.drained(PATIENCE)
 
 
 def test_refused_credentials_are_told() -> None:
@@ -156,7 +157,7 @@ def test_tls_with_a_password_works_and_a_wrong_one_is_told(tmp_path: Path) -> No
         with publishing(outbox, broker.port, **safe, password=SecretStr("wrong")) as publisher:
             assert eventually(lambda: publisher.state().reason in {"not_authorized", "bad_credentials"})
         with publishing(outbox, broker.port, **safe, password=SecretStr("right")) as publisher:
-            assert publisher.drained(10)
+            assert publisher.drained(PATIENCE)
         with publishing(filled(1), broker.port, tls=True) as publisher:
             assert eventually(lambda: "certificate" in publisher.state().detail.lower())
     assert outbox.counts() == (0, 0, 300)
@@ -316,12 +317,12 @@ def test_a_broker_that_forgets_is_made_good_by_a_replay() -> None:
     """Messages that the broker acknowledged and lost with its memory reach a subscriber that was away."""
     outbox = filled(1500, deployments=3)
     with LocalBroker("mosquitto") as broker, publishing(outbox, broker.port) as publisher:
-        assert publisher.drained(10)
+        assert publisher.drained(PATIENCE)
         broker.kill()
         broker.start()
         assert eventually(lambda: publisher.state().connected)
         with Subscriber(port=broker.port, patience=0.1, retry=2.0) as subscriber:
-            assert subscriber.wait_until(subscriber.is_complete, timeout=20)
+            assert subscriber.wait_until(subscriber.is_complete, PATIENCE)
             rows = subscriber.rows()
     # 1,500 messages go round three cameras, beginning with the second: the last is of the first.
     assert {row["deployment"]: row["revision"] for row in rows} == {

@@ -14,6 +14,7 @@ from edge.errors import DeliveryError, StoreError
 from tests.contract.outboxes import MemoryOutbox
 from tests.delivery.helpers import (
     DEVICE,
+    PATIENCE,
     QUICK,
     Ear,
     change,
@@ -45,7 +46,7 @@ def test_every_message_arrives_once_and_in_order(broker: LocalBroker) -> None:
     for number in range(1, 301):
         outbox.append(f"cam-{number % 3}", payload(change(revision=number, deployment=f"cam-{number % 3}")))
     with Ear(broker, f"{BASE}/registration/+") as ear, publishing(outbox, broker.port) as publisher:
-        assert publisher.drained(10)
+        assert publisher.drained(PATIENCE)
         assert eventually(lambda: len(ear.heard) == 300)
     assert _seqs([heard.payload for heard in ear.heard]) == list(range(1, 301))
     assert [heard.payload for heard in ear.heard] == [row.payload for row in outbox.range(1, 300)]
@@ -70,7 +71,7 @@ def test_new_rows_are_sent_when_woken(broker: LocalBroker) -> None:
     """A row appended while the publisher idles goes out on ``wake``."""
     outbox = MemoryOutbox()
     with publishing(outbox, broker.port, pace=QUICK) as publisher:
-        assert publisher.drained(5)
+        assert publisher.drained(PATIENCE)
         outbox.append("cam-1", payload(change()))
         publisher.wake()
         assert eventually(lambda: outbox.counts().acked == 1)
@@ -83,7 +84,7 @@ def test_rows_are_found_without_being_woken(broker: LocalBroker) -> None:
     outbox.append("cam-1", payload(change(revision=2)))
     outbox.set_aside(1, "refused")
     with publishing(outbox, broker.port) as publisher:
-        assert publisher.drained(5)
+        assert publisher.drained(PATIENCE)
         assert outbox.counts().set_aside == 1
         outbox.retry([1])
         assert eventually(lambda: outbox.counts().acked == 2)
@@ -95,7 +96,7 @@ def test_answers_are_written_in_batches(broker: LocalBroker) -> None:
     for _ in range(1000):
         outbox.append("cam-1", b"{}")
     with publishing(outbox, broker.port) as publisher:
-        assert publisher.drained(10)
+        assert publisher.drained(PATIENCE)
     assert sorted(seq for batch in outbox.acknowledgements for seq in batch) == list(range(1, 1001))
     assert len(outbox.acknowledgements) < 100
     assert max(len(batch) for batch in outbox.acknowledgements) <= QUICK.ack_rows + 20
@@ -143,11 +144,11 @@ def test_a_quick_restart_does_not_flap(broker: LocalBroker) -> None:
     outbox = _Failing()
     outbox.append("cam-1", b"{}")
     with Ear(broker, f"{BASE}/status") as ear:
-        with publishing(outbox, broker.port, will_delay=2) as publisher:
+        with publishing(outbox, broker.port, will_delay=5) as publisher:
             assert eventually(lambda: publisher.failure is not None)
-        with publishing(MemoryOutbox(), broker.port, will_delay=2):
+        with publishing(MemoryOutbox(), broker.port, will_delay=5):
             assert eventually(lambda: len(ear.heard) == 2)
-            assert not eventually(lambda: len(ear.heard) > 2, timeout=2.5)
+            assert not eventually(lambda: len(ear.heard) > 2, timeout=5.5)
     assert ear.on(f"{BASE}/status") == [b"online", b"online", b"stopped"][: len(ear.heard)]
 
 
@@ -170,11 +171,11 @@ def test_health_is_sent_at_intervals_and_on_change(broker: LocalBroker) -> None:
     outbox = MemoryOutbox()
     with Ear(broker, f"{BASE}/health") as ear:
         with publishing(outbox, broker.port, health_interval=0.3):
-            assert eventually(lambda: len(ear.heard) >= 3, timeout=3)
+            assert eventually(lambda: len(ear.heard) >= 3)
         before = len(ear.heard)
         with publishing(outbox, broker.port) as publisher:
             assert eventually(lambda: len(ear.heard) > before)
-            assert publisher.drained(5)
+            assert publisher.drained(PATIENCE)
             sent = len(ear.heard)
             publisher.health_changed()
             assert eventually(lambda: len(ear.heard) > sent)
@@ -187,7 +188,7 @@ def test_discovery_comes_on_connect_birth_and_new_deployments(broker: LocalBroke
     topic = f"homeassistant/device/{DEVICE}/config"
     with Ear(broker, topic) as ear, publishing(outbox, broker.port) as publisher:
         assert eventually(lambda: len(ear.heard) == 1)
-        assert publisher.drained(5)
+        assert publisher.drained(PATIENCE)
         ear.say("homeassistant/status", b"online")
         assert eventually(lambda: len(ear.heard) == 2)
         ear.say("homeassistant/status", b"offline")
@@ -202,7 +203,7 @@ def test_discovery_can_be_turned_off(broker: LocalBroker) -> None:
     """Without ``homeassistant`` nothing is published outside of the prefix."""
     outbox = MemoryOutbox()
     with Ear(broker) as ear, publishing(outbox, broker.port, homeassistant=False) as publisher:
-        assert publisher.drained(5)
+        assert publisher.drained(PATIENCE)
         assert eventually(lambda: len(ear.on(f"{BASE}/health")) == 1)
     assert {heard.topic.partition("/")[0] for heard in ear.heard} == {"edge"}
 
@@ -225,7 +226,7 @@ def test_deployments_may_have_any_name(broker: LocalBroker) -> None:
     outbox = MemoryOutbox()
     outbox.append("cam #1/+", payload(change(deployment="cam #1/+")))
     with Ear(broker, f"{BASE}/registration/+") as ear, publishing(outbox, broker.port) as publisher:
-        assert publisher.drained(5)
+        assert publisher.drained(PATIENCE)
         assert eventually(lambda: len(ear.heard) == 1)
     assert ear.heard[0].topic == f"{BASE}/registration/cam %231%2F%2B"
     assert json.loads(ear.heard[0].payload)["deployment"] == "cam #1/+"
@@ -250,7 +251,7 @@ def test_state_counts_what_was_sent(broker: LocalBroker) -> None:
     for _ in range(25):
         outbox.append("cam-1", b"{}")
     with publishing(outbox, broker.port) as publisher:
-        assert publisher.drained(5)
+        assert publisher.drained(PATIENCE)
         state = publisher.state()
         assert (state.connected, state.reason, state.acked, state.connections) == (True, "ok", 25, 1)
         assert eventually(lambda: publisher.state().in_flight == 0)

@@ -11,7 +11,16 @@ import pytest
 
 from edge.delivery.broker import LocalBroker
 from tests.contract.outboxes import MemoryOutbox
-from tests.delivery.helpers import DEVICE, QUICK, Ear, eventually, filled, needs_mosquitto, publishing
+from tests.delivery.helpers import (
+    DEVICE,
+    PATIENCE,
+    QUICK,
+    Ear,
+    eventually,
+    filled,
+    needs_mosquitto,
+    publishing,
+)
 
 pytestmark = needs_mosquitto
 BASE = f"edge/v1/{DEVICE}"
@@ -39,7 +48,7 @@ def test_denied_messages_stay_in_line_until_they_are_allowed() -> None:
         assert not publisher.drained(1.0)
         assert outbox.counts() == (50, 0, 0)
         _allow(broker)
-        assert publisher.drained(10)
+        assert publisher.drained(PATIENCE)
         assert eventually(lambda: publisher.state().reason == "ok")
     assert outbox.counts() == (0, 0, 50)
 
@@ -51,14 +60,14 @@ def test_denied_discovery_costs_few_connections() -> None:
         _with_acl("topic readwrite edge/#\n") as broker,
         publishing(outbox, broker.port, pace=pace) as publisher,
     ):
-        assert publisher.drained(10)
+        assert publisher.drained(PATIENCE)
         assert eventually(lambda: publisher.state().connected)
         assert publisher.state().reason == "not_authorized"
         assert "discovery" in publisher.state().detail
         before = publisher.state().connections
         for _ in range(20):
             outbox.append("cam-1", b"{}")
-        assert publisher.drained(10)
+        assert publisher.drained(PATIENCE)
         assert publisher.state().connections == before <= 5
 
 
@@ -79,7 +88,7 @@ def test_a_denied_deployment_does_not_block_the_others() -> None:
         assert {row.deployment for row in outbox.pending(0, 100)} == {"cam-1"}
         with Ear(broker, f"{BASE}/registration/cam-1") as ear:
             _allow(broker)
-            assert publisher.drained(10)
+            assert publisher.drained(PATIENCE)
             assert eventually(lambda: len(ear.heard) >= 20)
         assert publisher.state().held == ()
     seqs = [json.loads(heard.payload)["seq"] for heard in ear.heard]
@@ -97,7 +106,7 @@ def test_a_message_over_the_limit_is_set_aside_and_the_rest_flows(limit: str) ->
         LocalBroker("mosquitto", config=[limit]) as broker,
         publishing(outbox, broker.port, homeassistant=False) as publisher,
     ):
-        assert eventually(lambda: outbox.counts().acked == 59, timeout=20)
+        assert eventually(lambda: outbox.counts().acked == 59)
         assert outbox.rows[31].state == "set_aside"
         assert outbox.rows[31].reason
         assert publisher.state().aside == 1
@@ -114,7 +123,7 @@ def test_poison_among_retained_messages_does_not_block_the_line() -> None:
         outbox.append("cam-1", b"x" * 50)
     with LocalBroker("mosquitto", config=["message_size_limit 100"]) as broker:  # noqa: SIM117 - order matters
         with publishing(outbox, broker.port):
-            assert eventually(lambda: outbox.counts().acked == 30, timeout=20)
+            assert eventually(lambda: outbox.counts().acked == 30)
     assert outbox.counts().set_aside == 0
 
 
@@ -131,5 +140,5 @@ def test_a_poisoned_replay_is_given_up() -> None:
             outbox.append("cam-1", b"small")
             publisher.wake()
             assert eventually(lambda: outbox.rows[2].state == "acked")
-            assert publisher.drained(5)
+            assert publisher.drained(PATIENCE)
     assert outbox.rows[1].state == "acked"

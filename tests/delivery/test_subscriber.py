@@ -11,7 +11,16 @@ from edge.delivery.messages import RegistrationMessage
 from edge.errors import StoreError
 from edge.subscriber import Gap, Subscriber
 from tests.contract.outboxes import MemoryOutbox
-from tests.delivery.helpers import DEVICE, Ear, change, eventually, needs_mosquitto, payload, publishing
+from tests.delivery.helpers import (
+    DEVICE,
+    PATIENCE,
+    Ear,
+    change,
+    eventually,
+    needs_mosquitto,
+    payload,
+    publishing,
+)
 
 _ALL: list[Kind] = ["mosquitto", "rumqttd"]
 
@@ -39,10 +48,10 @@ def test_a_subscriber_sees_what_is_published(broker: LocalBroker) -> None:
     """Changes reach the callback in order and the table is right, on every kind of broker."""
     seen: list[int] = []
     with Subscriber(port=broker.port, on_change=lambda change: seen.append(change.seq)) as subscriber:
-        assert subscriber.connected.wait(5)
+        assert subscriber.connected.wait(PATIENCE)
         with publishing(_outbox(70), broker.port) as publisher:
-            assert publisher.drained(10)
-            assert subscriber.wait_until(subscriber.is_complete, 10)
+            assert publisher.drained(PATIENCE)
+            assert subscriber.wait_until(subscriber.is_complete, PATIENCE)
             assert subscriber.statuses() == {DEVICE: "online"}
         assert eventually(lambda: subscriber.statuses() == {DEVICE: "stopped"})
     assert seen == list(range(1, 71))
@@ -62,20 +71,20 @@ def test_a_device_that_dies_is_said_to_be_offline_after_the_delay(broker: LocalB
     outbox = _Failing()
     outbox.append("cam-1", payload(change()))
     with Subscriber(port=broker.port) as subscriber:
-        assert subscriber.connected.wait(5)
-        with publishing(outbox, broker.port, will_delay=1) as publisher:
+        assert subscriber.connected.wait(PATIENCE)
+        with publishing(outbox, broker.port, will_delay=5) as publisher:
             assert eventually(lambda: publisher.failure is not None)
-            assert subscriber.wait_until(lambda: subscriber.statuses() == {DEVICE: "online"}, 5)
+            assert subscriber.wait_until(lambda: subscriber.statuses() == {DEVICE: "online"}, PATIENCE)
             assert not eventually(lambda: subscriber.statuses() == {DEVICE: "offline"}, timeout=0.5)
-            assert subscriber.wait_until(lambda: subscriber.statuses() == {DEVICE: "offline"}, 5)
+            assert subscriber.wait_until(lambda: subscriber.statuses() == {DEVICE: "offline"}, PATIENCE)
 
 
 def test_a_late_subscriber_asks_for_everything(broker: LocalBroker) -> None:
     """What was published before a subscriber came is replayed, in parts, until nothing is missing."""
     with publishing(_outbox(2300), broker.port) as publisher:
-        assert publisher.drained(20)
+        assert publisher.drained(PATIENCE)
         with Subscriber(port=broker.port, patience=0.1, retry=3.0) as subscriber:
-            assert subscriber.wait_until(subscriber.is_complete, 30)
+            assert subscriber.wait_until(subscriber.is_complete, PATIENCE)
             assert max(_revisions(subscriber).values()) == 2300
             assert subscriber.missing() == []
 
@@ -85,12 +94,12 @@ def test_a_subscriber_may_want_only_what_comes() -> None:
     """Without ``from_start`` nothing of the past is asked for."""
     outbox = _outbox(50)
     with LocalBroker("mosquitto") as broker, publishing(outbox, broker.port) as publisher:
-        assert publisher.drained(10)
+        assert publisher.drained(PATIENCE)
         with Subscriber(port=broker.port, from_start=False, patience=0.05) as subscriber:
-            assert subscriber.wait_until(subscriber.is_complete, 5)
+            assert subscriber.wait_until(subscriber.is_complete, PATIENCE)
             outbox.append("cam-1", payload(change("new", 1)))
             publisher.wake()
-            assert subscriber.wait_until(lambda: len(subscriber.rows()) == 1, 5)
+            assert subscriber.wait_until(lambda: len(subscriber.rows()) == 1, PATIENCE)
             assert subscriber.missing() == []
 
 
@@ -100,12 +109,12 @@ def test_a_gap_is_noticed_and_filled() -> None:
     outbox = _outbox(100)
     with LocalBroker("mosquitto") as broker:
         with publishing(outbox, broker.port) as publisher:
-            assert publisher.drained(10)  # nobody listens: the broker throws them away
+            assert publisher.drained(PATIENCE)  # nobody listens: the broker throws them away
             with Subscriber(port=broker.port, patience=0.1) as subscriber:
                 outbox.append("cam-1", payload(change("reg-0", 200)))
                 publisher.wake()
-                assert subscriber.wait_until(lambda: _revisions(subscriber).get("reg-0") == 200, 10)
-                assert subscriber.wait_until(subscriber.is_complete, 10)
+                assert subscriber.wait_until(lambda: _revisions(subscriber).get("reg-0") == 200, PATIENCE)
+                assert subscriber.wait_until(subscriber.is_complete, PATIENCE)
         assert len(subscriber.rows()) == 7
 
 
@@ -117,9 +126,9 @@ def test_what_is_gone_for_good_is_given_up() -> None:
     outbox.prune(10)
     outbox.set_aside(25, "packet_too_large")
     with LocalBroker("mosquitto") as broker, publishing(outbox, broker.port) as publisher:
-        assert publisher.drained(5)
+        assert publisher.drained(PATIENCE)
         with Subscriber(port=broker.port, patience=0.1) as subscriber:
-            assert subscriber.wait_until(subscriber.is_complete, 10)
+            assert subscriber.wait_until(subscriber.is_complete, PATIENCE)
             assert max(_revisions(subscriber).values()) == 40
 
 
@@ -132,15 +141,15 @@ def test_a_subscriber_lives_through_restarts_of_the_broker() -> None:
         publishing(outbox, broker.port) as publisher,
         Subscriber(port=broker.port, patience=0.2, retry=2.0) as subscriber,
     ):
-        assert subscriber.wait_until(subscriber.is_complete, 10)
+        assert subscriber.wait_until(subscriber.is_complete, PATIENCE)
         broker.kill()
         for revision in range(11, 31):
             outbox.append("cam-1", payload(change("reg-0", revision)))
         broker.start()
         publisher.wake()
-        assert publisher.drained(10)
-        assert subscriber.wait_until(lambda: _revisions(subscriber).get("reg-0") == 30, 20)
-        assert subscriber.wait_until(subscriber.is_complete, 10)
+        assert publisher.drained(PATIENCE)
+        assert subscriber.wait_until(lambda: _revisions(subscriber).get("reg-0") == 30, PATIENCE)
+        assert subscriber.wait_until(subscriber.is_complete, PATIENCE)
 
 
 @needs_mosquitto
@@ -156,13 +165,13 @@ def test_a_session_keeps_messages_for_a_subscriber_that_is_away() -> None:
 
     with LocalBroker("mosquitto") as broker, publishing(outbox, broker.port) as publisher:
         with follow(broker.port) as subscriber:
-            assert subscriber.wait_until(subscriber.is_complete, 5)
+            assert subscriber.wait_until(subscriber.is_complete, PATIENCE)
         for revision in range(1, 21):
             outbox.append("cam-1", payload(change(revision=revision)))
         publisher.wake()
-        assert publisher.drained(5)
+        assert publisher.drained(PATIENCE)
         with follow(broker.port) as subscriber:
-            assert subscriber.wait_until(lambda: len(seen) == 20, 5)
+            assert subscriber.wait_until(lambda: len(seen) == 20, PATIENCE)
     assert seen == list(range(1, 21))
 
 
@@ -174,11 +183,11 @@ def test_garbage_is_counted_and_ignored() -> None:
         Ear(broker, "none") as ear,
         Subscriber(port=broker.port) as subscriber,
     ):
-        assert subscriber.connected.wait(5)
+        assert subscriber.connected.wait(PATIENCE)
         ear.say(f"edge/v1/{DEVICE}/registration/cam-1", b"not json")
         ear.say(f"edge/v1/{DEVICE}/cursor", b'{"epoch": 3}')
         ear.say(f"edge/v1/{DEVICE}/status", b"\xff\xfe")
-        assert subscriber.wait_until(lambda: subscriber.invalid == 2, 5)
+        assert subscriber.wait_until(lambda: subscriber.invalid == 2, PATIENCE)
         assert subscriber.rows() == []
 
 
@@ -204,12 +213,14 @@ def test_a_device_that_is_not_there_is_not_asked() -> None:
     outbox, port = _outbox(20), free_port()
     with LocalBroker("mosquitto", port=port) as broker:
         with publishing(outbox, port) as publisher:
-            assert publisher.drained(5)
+            assert publisher.drained(PATIENCE)
         with (
             Ear(broker, "edge/v1/+/command/replay") as ear,
             Subscriber(port=port, patience=0.1) as subscriber,
         ):
-            assert subscriber.wait_until(lambda: subscriber.missing() == [Gap(DEVICE, "epoch-1", 1, 20)], 5)
+            assert subscriber.wait_until(
+                lambda: subscriber.missing() == [Gap(DEVICE, "epoch-1", 1, 20)], PATIENCE
+            )
             assert not eventually(lambda: bool(ear.heard), timeout=0.5)
             with publishing(outbox, port):
-                assert subscriber.wait_until(subscriber.is_complete, 10)
+                assert subscriber.wait_until(subscriber.is_complete, PATIENCE)

@@ -14,6 +14,7 @@ from edge.registration.types import ChangeKind
 from tests.contract.outboxes import MemoryOutbox
 from tests.delivery.helpers import (
     DEVICE,
+    PATIENCE,
     QUICK,
     Ear,
     change,
@@ -73,7 +74,7 @@ def test_it_is_off_unless_asked_for() -> None:
     """Nothing is sent on its topic by default."""
     with LocalBroker("mosquitto") as broker, Ear(broker, f"{BASE}/#") as ear:
         with publishing(_with("closed"), broker.port) as publisher:
-            assert publisher.drained(5)
+            assert publisher.drained(PATIENCE)
         assert eventually(lambda: len(ear.below(f"{BASE}/registration/")) == 1)
     assert ear.below(f"{BASE}/compact/") == []
 
@@ -84,7 +85,7 @@ def test_each_closed_registration_is_told_before_its_message() -> None:
     outbox = _with("opened", "closed", "updated", "corrected", "retracted")
     with LocalBroker("mosquitto") as broker, Ear(broker, f"{BASE}/#", "answer") as ear:  # noqa: SIM117
         with publishing(outbox, broker.port, compact=True) as publisher:
-            assert publisher.drained(5)
+            assert publisher.drained(PATIENCE)
             assert eventually(lambda: len(ear.below(f"{BASE}/compact/cam-1")) == 3)
             assert eventually(lambda: publisher.state().commands)
             request = b'{"epoch":"epoch-1","from":1,"to":5}'
@@ -110,7 +111,7 @@ def test_a_broker_that_denies_it_still_gets_every_message() -> None:
     denying = LocalBroker("mosquitto", config=["acl_file {folder}/acl"], files={"acl": rules})
     pace = replace(QUICK, hold_first=60.0, hold_longest=60.0)
     with denying as broker, publishing(outbox, broker.port, pace=pace, compact=True) as publisher:
-        assert publisher.drained(10)
+        assert publisher.drained(PATIENCE)
         assert eventually(lambda: publisher.state().connected)
         assert publisher.state().reason == "not_authorized"
         assert "compact" in publisher.state().detail
@@ -134,6 +135,6 @@ def test_what_was_cut_off_between_the_two_is_sent_again() -> None:
             heard |= {decode_summary(body).id for body in ear.below(f"{BASE}/compact/")}
             told |= set(_seqs(ear.below(f"{BASE}/registration/")))
             broker.start()
-        assert publisher.drained(20)
+        assert publisher.drained(PATIENCE)
     assert {short_id(f"reg-{seq}") for seq in told} <= heard
     assert outbox.counts() == (0, 0, 2000)

@@ -19,6 +19,7 @@ from edge.settings import MqttSettings
 from tests.delivery.certificates import Authority, needs_openssl
 from tests.delivery.helpers import (
     DEVICE,
+    PATIENCE,
     eventually,
     filled,
     needs_mosquitto,
@@ -30,7 +31,7 @@ from tests.delivery.helpers import (
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # paho's unclosed socket
 ]
-_SLOW_START = 10.0
+_SLOW_START = PATIENCE
 
 
 @pytest.fixture(name="ca")
@@ -60,7 +61,7 @@ def test_broker_of_a_trusted_ca_gets_everything(ca: Authority) -> None:
     outbox = filled(300)
     with _broker(ca, ca.issue("broker")) as broker:
         with publishing(outbox, broker.port, tls=True, ca_file=ca.ca) as publisher:
-            assert publisher.drained(10)
+            assert publisher.drained(PATIENCE)
         finding = try_broker(settings(broker.port, tls=True, ca_file=ca.ca), DEVICE)
     assert outbox.counts() == (0, 0, 300)
     assert finding.level == "ok"
@@ -99,7 +100,7 @@ def test_both_sides_show_certificates(ca: Authority, tmp_path: Path) -> None:
         with publishing(
             outbox, broker.port, tls=True, ca_file=ca.ca, cert_file=certificate, key_file=key
         ) as publisher:
-            assert publisher.drained(10)
+            assert publisher.drained(PATIENCE)
         assert outbox.counts() == (0, 0, 50)
         assert _reason(broker.port, ca_file=ca.ca)[0] == "tls_refused"
         assert (
@@ -178,7 +179,7 @@ def test_credentials_of_systemd_open_the_broker(
         assert found.sources["mqtt.password"] == "credential"
         outbox = filled(20)
         with publishing(outbox, broker.port, **_changes(found.settings.mqtt)) as it:
-            assert it.drained(10)
+            assert it.drained(PATIENCE)
         (credentials / "mqtt__password").write_text("wrong")
         with publishing(filled(1), broker.port, **_changes(load(file).settings.mqtt)) as it:
             assert eventually(lambda: it.state().reason in {"bad_credentials", "not_authorized"})
