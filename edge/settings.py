@@ -261,6 +261,19 @@ class StoreSettings(_Section):
     keep_originals: Seconds | None = None
 
 
+class SearchSettings(_Section):
+    """The index behind ``edge search``.
+
+    Attributes:
+        exact_up_to: vectors up to which a query is compared with every one; beyond, with those of the most
+            promising cells.
+        probes: cells that are looked into for a query; more find more, and take longer.
+    """
+
+    exact_up_to: int = Field(ge=0, default=131_072)
+    probes: int = Field(ge=1, le=65_536, default=48)
+
+
 def _default_device() -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname()) or "edge"
 
@@ -350,6 +363,7 @@ class Settings(_Section):
     mqtt: MqttSettings = MqttSettings()
     store: StoreSettings = StoreSettings()
     health: HealthSettings = HealthSettings()
+    search: SearchSettings = SearchSettings()
     web: WebSettings = WebSettings()
 
     @field_validator("state")

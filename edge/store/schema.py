@@ -217,6 +217,7 @@ MIGRATIONS: tuple[str, ...] = (
     INSERT INTO embeddings (media_id, bundle, ordinal, kind, box, vector)
         SELECT media_id, bundle, ordinal, kind, box, vector FROM embeddings_without_ids ORDER BY rowid;
     DROP TABLE embeddings_without_ids;
+    CREATE INDEX embeddings_by_bundle ON embeddings (bundle);
     CREATE INDEX embeddings_of_images ON embeddings (bundle, media_id) WHERE ordinal = 0;
 
     CREATE TABLE reembed_attempts (

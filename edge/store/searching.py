@@ -6,9 +6,11 @@ kept in no index.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from edge.errors import StoreError
 from edge.store.database import Database
@@ -17,11 +19,20 @@ from edge.store.queries import Filter
 _PAGE: Final = 4096
 _UNIT: Final = 2
 """Bytes of a number in a stored vector."""
+_ANY: Final = 2**62
 
 
 class VectorPage(NamedTuple):
-    """Some stored vectors: their images, and float16 little-endian numbers, row after row."""
+    """Some stored vectors: their ids, and float16 little-endian numbers, row after row."""
 
+    ids: tuple[int, ...]
+    data: bytes
+
+
+class VectorRows(NamedTuple):
+    """Stored vectors that were asked for, and the images that they belong to."""
+
+    ids: tuple[int, ...]
     media: tuple[str, ...]
     data: bytes
 
@@ -55,31 +66,74 @@ class Place:
     registration_id: str | None
 
 
+def newest_vector(database: Database) -> int:
+    """The largest id that a vector of any bundle ever had; 0 if there never was one."""
+    row = database.one("SELECT seq FROM sqlite_sequence WHERE name = 'embeddings'")
+    return int(row[0]) if row else 0
+
+
+def vector_count(database: Database, bundle: str, after: int = 0, upto: int | None = None) -> int:
+    """How many vectors of a bundle have an id larger than ``after``, and at most ``upto`` (None: any)."""
+    row = database.one(
+        "SELECT COUNT(*) FROM embeddings INDEXED BY embeddings_by_bundle "
+        "WHERE bundle = ? AND id > ? AND id <= ?",
+        (bundle, after, _ANY if upto is None else upto),
+    )
+    return int(row[0]) if row else 0
+
+
 def vector_pages(
-    database: Database, bundle: str, dimension: int, *, page: int = _PAGE
+    database: Database,
+    bundle: str,
+    dimension: int,
+    after: int = 0,
+    upto: int | None = None,
+    *,
+    page: int = _PAGE,
 ) -> Iterator[VectorPage]:
-    """All vectors of one bundle, in the order in which they were stored.
+    """Vectors of one bundle by ascending id, which is the order in which they were stored.
 
     Args:
         database: may be written to meanwhile; what is added behind the last page is left out.
         bundle: its SHA-256.
         dimension: numbers in each of its vectors.
+        after: only those with a larger id.
+        upto: only those with this id at most; None: all.
         page: rows at a time.
 
     Raises:
         StoreError: a vector has another length.
     """
-    last = 0
+    last = after
     while True:
         rows = database.execute(
-            "SELECT rowid, media_id, vector FROM embeddings "
-            "WHERE rowid > ? AND bundle = ? ORDER BY rowid LIMIT ?",
-            (last, bundle, page),
+            "SELECT id, vector FROM embeddings INDEXED BY embeddings_by_bundle "
+            "WHERE bundle = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?",
+            (bundle, last, _ANY if upto is None else upto, page),
         )
         if not rows:
             return
         last = rows[-1][0]
-        yield VectorPage(tuple(row[1] for row in rows), b"".join(_checked(row, dimension) for row in rows))
+        ids, vectors = zip(*rows, strict=True)
+        yield VectorPage(ids, _joined(ids, vectors, dimension))
+        if len(rows) < page:
+            return
+
+
+def vector_rows(database: Database, ids: Sequence[int], dimension: int) -> VectorRows:
+    """Those of these vectors that exist, in any order.
+
+    Raises:
+        StoreError: one doesn't have ``dimension`` numbers.
+    """
+    rows = database.execute(
+        "SELECT e.id, e.media_id, e.vector FROM json_each(?) j CROSS JOIN embeddings e ON e.id = j.value",
+        (json.dumps(list(ids)),),
+    )
+    if not rows:
+        return VectorRows((), (), b"")
+    found, media, vectors = zip(*rows, strict=True)
+    return VectorRows(found, media, _joined(found, vectors, dimension))
 
 
 def vectors_of(database: Database, media_id: str, bundle: str, dimension: int) -> bytes:
@@ -89,58 +143,72 @@ def vectors_of(database: Database, media_id: str, bundle: str, dimension: int) -
         StoreError: a vector doesn't have ``dimension`` numbers.
     """
     rows = database.execute(
-        "SELECT rowid, media_id, vector FROM embeddings WHERE media_id = ? AND bundle = ? ORDER BY ordinal",
+        "SELECT id, vector FROM embeddings WHERE media_id = ? AND bundle = ? ORDER BY ordinal",
         (media_id, bundle),
     )
-    return b"".join(_checked(row, dimension) for row in rows)
+    return _joined([row[0] for row in rows], [row[1] for row in rows], dimension)
 
 
-def _checked(row: tuple[Any, ...], dimension: int) -> bytes:
-    _, media_id, vector = row
-    if len(vector) != dimension * _UNIT:
-        raise StoreError(
-            f"stored embedding has {len(vector)} bytes, {dimension * _UNIT} were expected", subject=media_id
-        )
-    return bytes(vector)
+def _joined(ids: Sequence[int], vectors: Sequence[bytes], dimension: int) -> bytes:
+    for number, vector in zip(ids, vectors, strict=True):
+        if len(vector) != dimension * _UNIT:
+            raise StoreError(
+                f"stored embedding has {len(vector)} bytes, {dimension * _UNIT} were expected",
+                subject=f"embedding {number}",
+            )
+    return b"".join(vectors)
 
 
 def embedded_count(database: Database) -> int:
     """Images with embeddings, of whichever bundle."""
-    row = database.one("SELECT COUNT(DISTINCT media_id) FROM embeddings")
+    row = database.one(
+        "SELECT COUNT(DISTINCT media_id) FROM embeddings INDEXED BY embeddings_of_images WHERE ordinal = 0"
+    )
     return int(row[0]) if row else 0
 
 
 def stored_spaces(database: Database) -> list[StoredSpace]:
     """Bundles whose embeddings are on record, the one with most images first."""
     rows = database.execute(
-        "SELECT e.bundle, COALESCE(b.name, ''), COUNT(DISTINCT e.media_id) AS images FROM embeddings e "
-        "LEFT JOIN bundles b ON b.sha256 = e.bundle GROUP BY e.bundle ORDER BY images DESC, e.bundle"
+        "SELECT e.bundle, COALESCE(b.name, ''), COUNT(*) AS images "
+        "FROM embeddings e INDEXED BY embeddings_of_images LEFT JOIN bundles b ON b.sha256 = e.bundle "
+        "WHERE e.ordinal = 0 GROUP BY e.bundle ORDER BY images DESC, e.bundle"
     )
     return [StoredSpace(*row) for row in rows]
 
 
-def matching(database: Database, wanted: Filter) -> frozenset[str] | None:
-    """Ids of the images that a filter lets through; None if it lets all through.
+def allowed(database: Database, bundle: str, wanted: Filter, night: bool | None = None) -> array[int] | None:
+    """Ids of a bundle's vectors whose images a filter lets through; None if it lets all through.
 
     Times are those of the images; the label is that of their registration.
+
+    Args:
+        database: with the images.
+        bundle: its SHA-256.
+        wanted: the filter.
+        night: True: only images by infrared light; False: only others; None: both.
     """
-    if wanted == Filter():
+    if wanted == Filter() and night is None:
         return None
-    values = (wanted.deployment, wanted.label, wanted.since, wanted.until)
-    rows = database.execute(_BY_LABEL if wanted.label is not None else _BY_PLACE, values)
-    return frozenset(row[0] for row in rows)
+    images = _BY_LABEL if wanted.label is not None else _BY_PLACE
+    rows = database.execute(
+        f"SELECT e.id FROM ({images}) i CROSS JOIN embeddings e ON e.media_id = i.media_id AND e.bundle = ?6",
+        (wanted.deployment, wanted.label, wanted.since, wanted.until, night, bundle),
+    )
+    return array("q", (row[0] for row in rows))
 
 
 _BY_PLACE: Final = (
     "SELECT media_id FROM media WHERE (?1 IS NULL OR deployment = ?1) "
-    "AND (?3 IS NULL OR taken >= ?3) AND (?4 IS NULL OR taken < ?4)"
+    "AND (?3 IS NULL OR taken >= ?3) AND (?4 IS NULL OR taken < ?4) AND (?5 IS NULL OR night = ?5)"
 )
 _BY_LABEL: Final = (
     "SELECT o.media_id FROM registrations r CROSS JOIN observations o INDEXED BY animals "
     "ON o.kind = 'animal' AND o.deployment = r.deployment "
     "AND (o.t, o.media_id) >= (r.first_t, r.first_media) AND (o.t, o.media_id) <= (r.last_t, r.last_media) "
     "WHERE r.living AND (?1 IS NULL OR r.deployment = ?1) AND r.label = ?2 "
-    "AND (?3 IS NULL OR o.t >= ?3) AND (?4 IS NULL OR o.t < ?4)"
+    "AND (?3 IS NULL OR o.t >= ?3) AND (?4 IS NULL OR o.t < ?4) "
+    "AND (?5 IS NULL OR EXISTS (SELECT 1 FROM media m WHERE m.media_id = o.media_id AND m.night = ?5))"
 )
 
 

@@ -12,11 +12,14 @@ from edge.errors import StoreError
 from edge.store.queries import Filter
 from edge.store.searching import (
     StoredSpace,
+    allowed,
     embedded_count,
-    matching,
+    newest_vector,
     place,
     stored_spaces,
+    vector_count,
     vector_pages,
+    vector_rows,
     vectors_of,
 )
 from tests.search.build import BUNDLE, MINUTE, OTHER_BUNDLE, Site, media_id, two_cameras, unit
@@ -30,23 +33,69 @@ def site(tmp_path: Path) -> Iterator[Site]:
     found.db.close()
 
 
+def let_through(site: Site, wanted: Filter, night: bool | None = None) -> list[str]:
+    """The images of the vectors that a filter lets through, each once for each of its vectors."""
+    chosen = allowed(site.db, BUNDLE, wanted, night)
+    assert chosen is not None
+    return sorted(vector_rows(site.db, chosen.tolist(), 3).media)
+
+
+def every_vector(site: Site, *names: str) -> list[str]:
+    """These images, each once for each of its vectors."""
+    marks = ", ".join(f"'{media_id(name)}'" for name in names)
+    rows = site.db.execute(f"SELECT media_id FROM embeddings WHERE media_id IN ({marks})")  # noqa: S608 - ids
+    return sorted(row[0] for row in rows)
+
+
 def test_pages_hold_every_vector_of_a_bundle_once(site: Site) -> None:
-    """Whatever the size of a page, all vectors come, each with its image, and none of another bundle."""
+    """Whatever the size of a page, all vectors come, by ascending id, and none of another bundle."""
     site.image("x", unit(1, 1, 1), minute=999, bundle=OTHER_BUNDLE)
-    stored = site.db.execute("SELECT media_id, vector FROM embeddings WHERE bundle = ?", (BUNDLE,))
+    stored = site.db.execute("SELECT id, vector FROM embeddings WHERE bundle = ? ORDER BY id", (BUNDLE,))
     for size in (1, 3, 12, 4096):
         pages = list(vector_pages(site.db, BUNDLE, 3, page=size))
-        assert all(len(page.media) <= size for page in pages)
-        rows = [(m, page.data[6 * i : 6 * i + 6]) for page in pages for i, m in enumerate(page.media)]
-        assert sorted(rows) == sorted(stored)
+        assert all(len(page.ids) <= size for page in pages)
+        rows = [(n, page.data[6 * i : 6 * i + 6]) for page in pages for i, n in enumerate(page.ids)]
+        assert rows == stored
+
+
+def test_pages_begin_and_end_where_they_are_told_to(site: Site) -> None:
+    """``after`` isn't included, ``upto`` is; counting agrees."""
+    pages = list(vector_pages(site.db, BUNDLE, 3, 2, 7, page=2))
+    assert [n for page in pages for n in page.ids] == [3, 4, 5, 6, 7]
+    assert vector_count(site.db, BUNDLE, 2, 7) == 5
+    assert vector_count(site.db, BUNDLE) == len(site.db.execute("SELECT 1 FROM embeddings"))
+    assert vector_count(site.db, OTHER_BUNDLE) == 0
+
+
+def test_the_newest_id_never_goes_back(site: Site) -> None:
+    """Also when its vector is deleted: whoever has seen it looks only behind it."""
+    newest = newest_vector(site.db)
+    assert site.db.execute("SELECT MAX(id) FROM embeddings") == [(newest,)]
+    site.db.execute("DELETE FROM embeddings")
+    assert newest_vector(site.db) == newest
+
+
+def test_rows_that_exist_come_with_their_images(site: Site) -> None:
+    """Rows of any ids, in any order; those that don't exist are left out."""
+    rows = vector_rows(site.db, [2, 1, 10**12, -5], 3)
+    expected = site.db.execute("SELECT id, media_id, vector FROM embeddings WHERE id IN (1, 2)")
+    found = {n: (m, rows.data[6 * i : 6 * i + 6]) for i, (n, m) in enumerate(zip(*rows[:2], strict=True))}
+    assert found == {n: (m, v) for n, m, v in expected}
+    assert vector_rows(site.db, [], 3) == ((), (), b"")
 
 
 def test_a_vector_of_another_length_is_refused(site: Site) -> None:
-    """A vector that can't be of this bundle says so, and on which image."""
-    identity = site.image("x", unit(1, 1), minute=999)
-    with pytest.raises(StoreError, match="has 4 bytes, 6 were expected") as caught:
-        list(vector_pages(site.db, BUNDLE, 3))
-    assert caught.value.subject == identity
+    """A vector that can't be of this bundle says so, and which one it is."""
+    site.image("x", unit(1, 1), minute=999)
+    newest = newest_vector(site.db)
+    for read in (
+        lambda: list(vector_pages(site.db, BUNDLE, 3)),
+        lambda: vector_rows(site.db, [newest], 3),
+        lambda: vectors_of(site.db, media_id("x"), BUNDLE, 3),
+    ):
+        with pytest.raises(StoreError, match="has 4 bytes, 6 were expected") as caught:
+            read()
+        assert caught.value.subject == f"embedding {newest}"
 
 
 def test_an_images_vectors_begin_with_the_whole_image(site: Site) -> None:
@@ -69,24 +118,41 @@ def test_counts_images_by_bundle(site: Site) -> None:
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        (Filter(deployment="cam-2"), frozenset({"f4", "e2"})),
-        (Filter(label="Fox"), frozenset({"f1", "f2", "f3", "f4"})),
-        (Filter(deployment="cam-1", label="Fox"), frozenset({"f1", "f2", "f3"})),
-        (Filter(label="Badger"), frozenset({"b1"})),
-        (Filter(label="Wolf"), frozenset()),
-        (Filter(since=5 * MINUTE, until=9 * MINUTE), frozenset({"f2", "e1"})),
-        (Filter(label="Fox", since=5 * MINUTE), frozenset({"f2", "f3"})),
-        (Filter(label="Fox", until=5 * MINUTE), frozenset({"f1", "f4"})),
+        (Filter(deployment="cam-2"), ("f4", "e2")),
+        (Filter(label="Fox"), ("f1", "f2", "f3", "f4")),
+        (Filter(deployment="cam-1", label="Fox"), ("f1", "f2", "f3")),
+        (Filter(label="Badger"), ("b1",)),
+        (Filter(since=5 * MINUTE, until=9 * MINUTE), ("f2", "e1")),
+        (Filter(label="Fox", since=5 * MINUTE), ("f2", "f3")),
+        (Filter(label="Fox", until=5 * MINUTE), ("f1", "f4")),
     ],
 )
-def test_a_filter_lets_through_its_images(site: Site, wanted: Filter, expected: frozenset[str]) -> None:
+def test_a_filter_lets_through_its_images(site: Site, wanted: Filter, expected: tuple[str, ...]) -> None:
     """Camera, time (the end not included) and the registration's label, alone and together."""
-    assert matching(site.db, wanted) == frozenset(media_id(name) for name in expected)
+    assert let_through(site, wanted) == every_vector(site, *expected)
+
+
+@pytest.mark.parametrize(("wanted", "lit"), [(Filter(), "f1 e1"), (Filter(label="Fox"), "f1")])
+def test_night_is_by_infrared_light(site: Site, wanted: Filter, lit: str) -> None:
+    """Night, day or both, also together with a label; an unknown light is neither."""
+    marks = f"('{media_id('f1')}', '{media_id('e1')}')"
+    site.db.execute(f"UPDATE media SET night = media_id IN {marks} WHERE deployment = 'cam-1'")  # noqa: S608
+    assert let_through(site, wanted, night=True) == every_vector(site, *lit.split())
+    by_day = let_through(site, wanted, night=False)
+    assert by_day == every_vector(site, *({"f2", "f3", "b1"} - ({"b1"} if wanted.label else set())))
+
+
+def test_a_filter_of_another_bundles_images_lets_nothing_through(site: Site) -> None:
+    """Vectors of other bundles are never among those allowed, and a label without images allows none."""
+    found = allowed(site.db, OTHER_BUNDLE, Filter(label="Fox"))
+    assert found is not None
+    assert list(found) == []
+    assert let_through(site, Filter(label="Wolf")) == []
 
 
 def test_no_filter_is_not_the_set_of_all(site: Site) -> None:
     """Without a filter nothing is listed: None stands for all."""
-    assert matching(site.db, Filter()) is None
+    assert allowed(site.db, BUNDLE, Filter()) is None
 
 
 @pytest.mark.parametrize(
@@ -124,7 +190,7 @@ def test_retracted_registrations_have_no_members(site: Site) -> None:
     found = place(site.db, media_id("f3"))
     assert found is not None
     assert found.registration_id == "r-fox"
-    assert matching(site.db, Filter(label="Wolf")) == frozenset()
+    assert let_through(site, Filter(label="Wolf")) == []
 
 
 def test_images_of_the_same_moment_are_told_apart_by_their_ids(site: Site) -> None:
@@ -134,7 +200,7 @@ def test_images_of_the_same_moment_are_told_apart_by_their_ids(site: Site) -> No
     site.registration("r-same", "Fox", f"same-{middle}", f"same-{middle}")
     found = [place(site.db, identity) for identity in ids]
     assert [p and p.registration_id for p in found] == [None, "r-same", None]
-    assert matching(site.db, Filter(label="Fox", since=300 * MINUTE)) == frozenset({ids[1]})
+    assert let_through(site, Filter(label="Fox", since=300 * MINUTE)) == [ids[1]]
 
 
 def test_an_image_that_is_not_on_record_has_no_place(site: Site) -> None:
