@@ -1,9 +1,9 @@
 """Whether an image was lit by an infrared flash: it has no colour of its own.
 
 What tells is not how far a picture's colours are from grey: many cameras tint their night images, while snow
-and fog are next to grey by day. In a night image a pixel's tint, whatever it is, follows from its brightness;
-by daylight things of one brightness differ in colour. So the image is cut down to a few means, these are put
-into bands of brightness, and what counts is how far they spread from their band's mean (decision 0181).
+and fog are next to grey by day. A night image has one tint, whatever it is, and brightness alone tells how
+strong it is; by daylight things of one brightness differ in colour. So the image is cut down to a few means,
+and what counts is how far they are from the tint of their band of brightness (decision 0181).
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ BANDS: Final = 16
 MOST: Final = 0.75
 """Share of the means that have to be without colour: a logo or a leaf before the lens may have some."""
 SPREAD: Final = 3.0
-"""How far, of 255, the means of a colourless image may be from their band's: noise, uneven light."""
+"""How far, of 255, the means of a colourless image may be from their tint: noise, uneven light."""
 TINT: Final = 0.05
 """Added to that, as a share of how far the image is from grey as a whole."""
 
+_NO_TINT: Final = 1e-6
 _LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 _Numbers = npt.NDArray[np.float32]
 
@@ -59,12 +60,19 @@ def _means(image: Pixels) -> _Numbers:
 
 
 def _expected(brightness: _Numbers, opponents: _Numbers) -> _Numbers:
-    """The mean colour of each one's band of brightness: (n, 2) float32."""
+    """What a tint makes of each one's brightness: (n, 2) float32.
+
+    It may be stronger in the light than in the dark, but is one and the same: a blue sky above brown soil is
+    no tint, although their colours follow from their brightness, too.
+    """
     band = (brightness * (BANDS / 256)).astype(np.intp)
+    mean = opponents.mean(0)
+    tint = mean / max(float(np.hypot(*mean)), _NO_TINT)
     members = np.maximum(np.bincount(band, minlength=BANDS), 1)
-    sums = [np.bincount(band, weights=channel, minlength=BANDS) for channel in opponents.T]
-    centres: _Numbers = (np.stack(sums, -1) / members[:, None]).astype(np.float32)
-    return centres[band]
+    sums = np.bincount(band, weights=opponents @ tint, minlength=BANDS)
+    strength = np.maximum(sums / members, 0).astype(np.float32)
+    expected: _Numbers = strength[band, None] * tint
+    return expected
 
 
 def _lengths(vectors: _Numbers) -> _Numbers:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import io
+import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -274,6 +275,78 @@ def test_query_and_image_share_a_space(vision: Vision) -> None:
     assert vector.shape == red.shape == (3,)
     assert float(vector @ red) > 0.99
     assert float(vector @ blue) < 0.1
+
+
+@pytest.mark.parametrize("side", [64, 1024])
+def test_known_boxes_are_embedded_as_when_they_were_found(vision: Vision, side: int) -> None:
+    """Bit for bit, whatever the number of animals and of decodings; nothing is detected for it."""
+    scale = side // toy.SIDE
+    for spots in ((), ((24, 24, RED),), ((4, 4, RED), (48, 48, RED), (48, 4, GREEN))):
+        small = toy.scene(*spots)
+        data = toy.jpeg(np.ascontiguousarray(small.repeat(scale, 0).repeat(scale, 1)))
+        sight = vision.see(data, PLENTY)
+        boxes = [e.box for e in sight.embeddings if e.box]
+        assert len(boxes) == sight.count
+        glimpse = vision.embed(data, boxes, PLENTY)
+        assert [(e.kind, e.box) for e in glimpse.embeddings] == [(e.kind, e.box) for e in sight.embeddings]
+        for now, then in zip(glimpse.embeddings, sight.embeddings, strict=True):
+            np.testing.assert_array_equal(now.vector, then.vector)
+        assert glimpse.night == sight.night == vision.is_night(data, PLENTY)
+
+
+def test_night_is_told_of_every_image(vision: Vision) -> None:
+    """Grey is night, colour is day, for each way of looking."""
+    for colour, night in (((90, 90, 90), True), (None, False)):
+        image = np.full((64, 64, 3), colour or 0, np.uint8)
+        if colour is None:
+            image[::, ::2], image[::, 1::4] = (120, 60, 60), (50, 110, 60)
+        data = toy.jpeg(image.repeat(8, 0).repeat(8, 1))
+        assert vision.see(data, PLENTY).night is night
+        assert vision.embed(data, (), PLENTY).night is night
+        assert vision.is_night(data, PLENTY) is night
+
+
+def test_damaged_image_is_not_embedded(vision: Vision) -> None:
+    """As it isn't looked at."""
+    data = toy.jpeg(toy.scene((24, 24, RED)))
+    for broken in (b"", data[: len(data) // 2]):
+        with pytest.raises(ImageError):
+            vision.embed(broken, (), PLENTY)
+        with pytest.raises(ImageError):
+            vision.is_night(broken, PLENTY)
+
+
+@pytest.mark.parametrize(("large", "most"), [(64 * 64 - 1, 1), (64 * 64, 4)])
+def test_large_images_are_looked_at_one_at_a_time(
+    vision: Vision, monkeypatch: pytest.MonkeyPatch, large: int, most: int
+) -> None:
+    """Those above the limit wait for each other, others don't."""
+    monkeypatch.setattr(pipeline, "LARGE", large)
+    here, met, lock = [0], [0], threading.Lock()
+    together = threading.Barrier(most)
+
+    def counted(data: bytes, header: Header, factor: int = 1) -> Pixels:
+        with lock:
+            here[0] += 1
+            met[0] = max(met[0], here[0])
+        together.wait(30)
+        pixels = decode(data, header, factor)
+        with lock:
+            here[0] -= 1
+        return pixels
+
+    monkeypatch.setattr(pipeline, "decode", counted)
+    data = toy.jpeg(toy.scene((24, 24, RED)))
+    looks = (
+        lambda: vision.see(data, PLENTY),
+        lambda: vision.embed(data, (), PLENTY),
+        lambda: vision.is_night(data, PLENTY),
+        lambda: vision.see(data, PLENTY),
+    )
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(look) for look in looks]:
+            done.result(60)
+    assert met[0] == most
 
 
 def test_text_model_is_not_held(
