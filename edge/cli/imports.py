@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edge.cli.common import ConfigOption, JsonOption, configuration, err, out, write_json
+from edge.cli.stopping import stoppable
 from edge.errors import ConfigError, UsageError
 from edge.service.cards.card import CardFile, Survey, deployment_of, is_card, survey
 from edge.service.cards.copying import Copying, Fate, Result, Told
@@ -82,7 +81,7 @@ def _import(settings: Settings, card: Path, name: str, *, dry_run: bool, quiet: 
         hint = "make it, or name another with --drop DIR"
         raise ConfigError("no drop folder", subject=str(settings.drop), hint=hint)
     found = survey(card)
-    with _known(settings) as is_known, _stoppable() as stop, _progress(found, quiet=quiet) as told:
+    with _known(settings) as is_known, stoppable() as stop, _progress(found, quiet=quiet) as told:
         copying = Copying(
             card,
             settings.drop,
@@ -107,19 +106,6 @@ def _known(settings: Settings) -> Iterator[Callable[[str], bool]]:
         yield MediaStore(database).has
     finally:
         database.close()
-
-
-@contextmanager
-def _stoppable() -> Iterator[threading.Event]:
-    """SIGTERM and Ctrl-C end it after the file in hand, so that the card is unmounted."""
-    stop = threading.Event()
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
-    try:
-        yield stop
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 @contextmanager

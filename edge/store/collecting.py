@@ -20,11 +20,19 @@ _FILE = "IIF(folder = '', name, folder || '/' || name)"
 
 
 class Known(NamedTuple):
-    """What is on record of a path: the version that it is of, whether that is final, and its content."""
+    """What is on record of a path.
+
+    Attributes:
+        stat: the version that it is of.
+        settled: whether nothing is left to find out.
+        media_id: its content.
+        names: whether that goes by this path, and not by one that has the same.
+    """
 
     stat: Stat
     settled: bool
     media_id: str | None
+    names: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +83,9 @@ class Holdings:
             "SELECT name, device, inode, size, mtime_ns, state, media_id FROM files WHERE folder = ?",
             (folder,),
         )
-        return {row[0]: Known(Stat(*row[1:5]), row[5] in SETTLED, row[6]) for row in rows}
+        return {
+            row[0]: Known(Stat(*row[1:5]), row[5] in SETTLED, row[6], row[5] == "processed") for row in rows
+        }
 
     def folders(self) -> list[str]:
         """Folders with files on record."""

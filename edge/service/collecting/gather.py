@@ -16,7 +16,7 @@ from edge.service.work import Outcome, now_ms
 from edge.settings import IntakeSettings
 from edge.store.ledger import Fate, FileState, Stat
 from edge.vision.decode import read_header
-from edge.vision.foreign import as_jpeg
+from edge.vision.foreign import JPEG, as_jpeg
 from edge.vision.pipeline import Vision
 from edge.vision.sight import Sight, Timings
 
@@ -64,7 +64,7 @@ class Gatherer:
 
     def _look(self, candidate: Candidate, data: bytes, media_id: str) -> Outcome:
         limit = self._settings.max_pixels
-        picture = as_jpeg(data, limit)
+        picture = data if data.startswith(JPEG) else as_jpeg(data, limit)
         frame = check(picture, limit, subject=candidate.file)
         examined = dated(candidate, parse_header(picture), self._settings, now_ms())
         sight = self._eyes.see(picture, limit)

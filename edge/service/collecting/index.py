@@ -36,6 +36,7 @@ from edge.service.collecting.keep import Keeper, Vanished
 from edge.service.collecting.models import Models
 from edge.service.collecting.summary import Progress, Summary, Told
 from edge.service.collecting.walk import Walk
+from edge.service.indexing import seal
 from edge.service.looker import Looker
 from edge.service.memory import tame_malloc
 from edge.service.work import Outcome, now_ms
@@ -142,7 +143,9 @@ class _Run:
         todo = self._count(plan)
         if todo and not self._stop.is_set():
             self._look(todo, runtime)
-        vanished = Vanished() if self._stop.is_set() else self._finish(plan)
+        vanished, kind = Vanished(), ""
+        if not self._stop.is_set():
+            vanished, kind = self._finish(plan), self._seal()
         return Summary(
             name=self._folder.name,
             root=self._root,
@@ -160,6 +163,7 @@ class _Run:
             missing=vanished.missing,
             removed=vanished.removed,
             moved=vanished.moved,
+            kind=kind,
         )
 
     def _walk(self) -> Walk:
@@ -242,6 +246,16 @@ class _Run:
             self._db.remember(BUNDLE, self._models.manifest.name)
             self._db.remember(FINISHED, str(now_ms()))
         return vanished
+
+    def _seal(self) -> str:
+        """Bring the index up to date; returns its kind."""
+        dimension = self._models.manifest.visual.dimension
+        search, sha256 = self._settings.search, self._models.sha256
+        facts = seal(self._folder, self._db, sha256, dimension, search, going=self._goes_on)
+        return facts.kind
+
+    def _goes_on(self) -> bool:
+        return not self._stop.is_set()
 
     def _gone(self, plan: Walk) -> list[str]:
         """Paths on record that the folder didn't show."""

@@ -50,7 +50,7 @@ class Summary:
         removed: pictures that were removed since no file has them any more.
         moved: files that are elsewhere now, or have a copy.
         sizes: pictures, files and vectors in the collection.
-        kind: of the index.
+        kind: of the index: exact or approximate; empty if it was told to stop before.
         seconds: that it took.
         looking: of those, seconds that pictures were looked at.
         stopped: whether it was told to stop.

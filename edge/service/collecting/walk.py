@@ -106,7 +106,7 @@ class Walk:
             before is not None
             and before.settled
             and stat.same_version(before.stat)
-            and before.media_id not in self._again
+            and not (before.names and before.media_id in self._again)
         )
 
     def _is_picture(self, candidate: Candidate) -> bool:
