@@ -62,7 +62,7 @@ class Desk:
 
 
 def take_until(
-    watcher: Watcher, enough: Callable[[list[Candidate]], bool], seconds: float = 30.0
+    watcher: Watcher, enough: Callable[[list[Candidate]], bool], seconds: float = 60.0
 ) -> list[Candidate]:
     """What a watcher hands out until it is enough; whatever came when the time is over."""
     taken: list[Candidate] = []
@@ -72,7 +72,7 @@ def take_until(
     return taken
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Whether it came true in time."""
     return any(_polls(condition, seconds))
 

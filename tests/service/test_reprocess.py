@@ -226,7 +226,7 @@ def test_new_images_come_first_and_a_full_disk_costs_only_time(
     )
     worker = Worker("reprocessor", loop)
     worker.start()
-    worker.join(10)
+    worker.join(60)
     assert worker.failure is None
     assert len(woken) == 1
     assert bench.desk.changes()[-1] == ("corrected", "Badger")

@@ -59,12 +59,12 @@ def test_reading_goes_on_while_another_process_holds_the_lock(tmp_path: Path) ->
     other.execute("BEGIN IMMEDIATE")
     writer = threading.Thread(target=write)
     writer.start()
-    assert began.wait(10)
+    assert began.wait(60)
     for _ in range(20):
         assert database.one("SELECT 1 FROM meta WHERE key = 'a'") is None
     assert writer.is_alive()
     other.execute("COMMIT")
-    writer.join(10)
+    writer.join(60)
     assert database.meta("a") == "1"
     other.close()
 
