@@ -17,6 +17,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "intake": ("--files", "20000"),
     "vision": (),
     "trap_images": (),
+    "search_quality": (),
     "delivery": (),
 }
 """Name -> arguments that keep it short."""
@@ -31,7 +32,7 @@ def main(names: list[str]) -> int:
     worst = 0
     for name in names or QUICK:
         print(f"\n=== {name} ===", flush=True)
-        if name == "trap_images" and not _shared_is_there():
+        if name in ("trap_images", "search_quality") and not _shared_is_there():
             print("skipped: needs real images; set EDGE_SHARED to a folder that has data/trap-images")
             continue
         command = [sys.executable, "-m", f"benchmarks.{name}", *QUICK[name]]

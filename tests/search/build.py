@@ -51,6 +51,7 @@ class Site:
         minute: int = 0,
         animal: str | None = "Fox",
         bundle: str = BUNDLE,
+        night: bool | None = None,
     ) -> str:
         """Put one image on record, its first vector the whole image's; ``animal=""``: none in it."""
         identity = media_id(name)
@@ -68,6 +69,7 @@ class Site:
             height=1,
             bundle=bundle,
             received=0,
+            night=night,
             embeddings=tuple(
                 Embedded("image" if kind == "image" else "crop", vector.astype("<f2").tobytes())
                 for kind, vector in zip(kinds, vectors, strict=False)

@@ -123,7 +123,9 @@ class Searcher:
         hits = (hit for match in self._library.ranked(queries, among) if (hit := self._hit(match)))
         best = islice(hits, wanted.top) if wanted.every else best_of_each(hits, _group, wanted.top)
         notes = (*self._notes, *([note] if note else ()))
-        return Answer(tuple(best), self._not_compared(), notes)
+        # What an approximate index finds late may score a little more than what came before.
+        ordered = sorted(best, key=lambda hit: (-hit.score, hit.place.media_id))
+        return Answer(tuple(ordered), self._not_compared(), notes)
 
     def _not_compared(self) -> int:
         own = self._eyes.space.sha256

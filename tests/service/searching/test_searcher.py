@@ -10,8 +10,11 @@ import numpy.typing as npt
 import pytest
 
 from edge.errors import ImageError, SearchError, UsageError
-from edge.service.searching import Answer, Searcher, Space, Wanted
+from edge.service.indexing import open_library
+from edge.service.searching import Answer, Looked, Searcher, Space, Wanted
 from edge.store.queries import Filter
+from edge.vision.labels import LabelSet
+from edge.vision.openset import OpenSet
 from tests.search.build import BUNDLE, OTHER_BUNDLE, Site, media_id, names, two_cameras, unit
 
 Float32 = npt.NDArray[np.float32]
@@ -20,18 +23,23 @@ Float32 = npt.NDArray[np.float32]
 class ThreeWords:
     """Eyes that know fox, badger and meadow; a picture is a file that holds one of the words."""
 
-    def __init__(self, bundle: str = BUNDLE) -> None:
+    def __init__(self, bundle: str = BUNDLE, languages: tuple[str, ...] = ("en",)) -> None:
         self.space = Space("meadow", bundle, 3)
+        self.languages = languages
 
     def words(self, query: str) -> Float32:
         """The words' axes."""
         return unit(*(float(word in query) for word in ("fox", "badger", "meadow")))[None]
 
-    def picture(self, data: bytes) -> Float32:
+    def look(self, data: bytes) -> Looked:
         """The word in the file."""
         if data == b"nonsense":
             raise ImageError("not a JPEG image", hint="its first bytes are of another kind of file")
-        return self.words(data.decode())
+        return Looked(self.words(data.decode()), np.empty(0, np.float32))
+
+    def open_set(self, labels: LabelSet) -> OpenSet:
+        """Never needed."""
+        raise NotImplementedError
 
 
 @pytest.fixture
@@ -44,7 +52,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def searcher(site: Site, bundle: str = BUNDLE) -> Searcher:
     """A searcher with eyes of this bundle."""
-    return Searcher(site.db, ThreeWords(bundle), max_bytes=100)
+    return Searcher(site.db, ThreeWords(bundle), open_library(site.state, site.db, bundle, 3))
 
 
 def found(answer: Answer) -> list[str]:
@@ -88,10 +96,57 @@ def test_a_filter_applies_before_registrations_are_formed(
     assert found(searcher(site).by_words("fox", Wanted(wanted))) == expected
 
 
-def test_a_picture_is_searched_by_what_is_in_it(site: Site, tmp_path: Path) -> None:
-    """A file is looked at, and answered as words are."""
-    (tmp_path / "p.jpg").write_bytes(b"badger")
-    assert found(searcher(site).by_picture(tmp_path / "p.jpg", Wanted(top=1))) == ["b1"]
+def test_night_is_a_filter(site: Site) -> None:
+    """Pictures by infrared light, others, or all; where it isn't known, a picture is neither."""
+    site.image("dark", unit(1, 0, 0), minute=500, animal="", night=True)
+    site.image("light", unit(1, 0, 0.05), minute=501, animal="", night=False)
+    assert found(searcher(site).by_words("fox", Wanted(night=True))) == ["dark"]
+    assert found(searcher(site).by_words("fox", Wanted(night=False))) == ["light"]
+    assert found(searcher(site).by_words("fox", Wanted(top=3))) == ["dark", "light", "f1"]
+
+
+def test_a_picture_is_searched_by_what_is_in_it(site: Site) -> None:
+    """A picture is looked at, and answered as words are."""
+    assert found(searcher(site).by_picture(b"badger", Wanted(top=1))) == ["b1"]
+
+
+def test_several_pictures_find_what_is_like_any_of_them(site: Site) -> None:
+    """Each picture's best comes before what is like none."""
+    answer = searcher(site).by_pictures([b"badger", b"fox"], Wanted(top=3))
+    assert set(found(answer)) == {"f1", "b1", "f4"}
+
+
+def test_pictures_and_images_on_record_can_be_mixed(site: Site) -> None:
+    """What is like a file or like an image on record, which is among the answers itself."""
+    answer = searcher(site).by_mixture([media_id("f4")], [b"badger"], Wanted(top=3))
+    assert found(answer)[0] == "f4"
+    assert "b1" in found(answer)
+
+
+def test_refuses_to_search_for_no_picture(site: Site) -> None:
+    """No picture is no query."""
+    with pytest.raises(UsageError, match="no picture"):
+        searcher(site).by_pictures([], Wanted())
+
+
+def test_sees_what_was_stored_meanwhile(site: Site) -> None:
+    """A searcher that stays finds an image that came after its first answer, and drops one that went."""
+    asked = searcher(site)
+    asked.by_words("fox", Wanted())
+    site.image("new", unit(1, 0, 0), minute=500, animal="")
+    assert found(asked.by_words("fox", Wanted(top=1))) == ["new"]
+    site.db.execute("DELETE FROM embeddings WHERE media_id = ?", (media_id("new"),))
+    assert found(asked.by_words("fox", Wanted(top=1))) == ["f1"]
+
+
+def test_says_that_a_query_is_not_english(site: Site) -> None:
+    """The note names the bundle; a text model that knows more languages needs none."""
+    asked = searcher(site)
+    assert "English only" in asked.by_words("лиса fox", Wanted()).notes[0]
+    assert asked.by_words("red fox", Wanted()).notes == ()
+    library = open_library(site.state, site.db, BUNDLE, 3)
+    many = Searcher(site.db, ThreeWords(languages=("en", "ru")), library)
+    assert many.by_words("лиса fox", Wanted()).notes == ()
 
 
 def test_an_image_on_record_finds_itself_first(site: Site) -> None:
@@ -144,28 +199,6 @@ def test_says_that_an_image_was_embedded_by_another_bundle(site: Site) -> None:
     with pytest.raises(SearchError, match="has not embedded this image") as caught:
         searcher(site).by_media(identity, Wanted())
     assert "1 by ridge" in caught.value.hint
-
-
-def test_names_the_picture_that_cannot_be_decoded(site: Site, tmp_path: Path) -> None:
-    """A bad picture's error has its path."""
-    (tmp_path / "p.jpg").write_bytes(b"nonsense")
-    with pytest.raises(ImageError, match=r"not a JPEG image: .*p\.jpg"):
-        searcher(site).by_picture(tmp_path / "p.jpg", Wanted())
-
-
-def test_refuses_a_picture_that_is_missing_or_a_folder(site: Site, tmp_path: Path) -> None:
-    """What can't be read is the caller's mistake, with the reason."""
-    with pytest.raises(UsageError, match=r"picture can't be read: .*No such file"):
-        searcher(site).by_picture(tmp_path / "none.jpg", Wanted())
-    with pytest.raises(UsageError, match="picture is not a file"):
-        searcher(site).by_picture(tmp_path, Wanted())
-
-
-def test_refuses_a_picture_that_is_too_large(site: Site, tmp_path: Path) -> None:
-    """The size is looked at before the file is read."""
-    (tmp_path / "p.jpg").write_bytes(bytes(101))
-    with pytest.raises(ImageError, match="larger than allowed"):
-        searcher(site).by_picture(tmp_path / "p.jpg", Wanted())
 
 
 def test_refuses_to_search_for_nothing(site: Site) -> None:

@@ -17,7 +17,7 @@ from edge.testing import jpeg_bytes, torn, write_jpeg
 from tests.e2e.site import Site
 from tests.shared import shared
 
-MODELS = Path(__file__).resolve().parents[2] / "models" / "onnx" / "starter"
+MODELS = Path(__file__).resolve().parents[3] / "models" / "onnx" / "starter"
 MEADOW, WOODLAND = Place("meadow"), Place("woodland")
 
 pytestmark = pytest.mark.skipif(
