@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from edge.delivery.messages import BundleRef
+from edge.delivery.messages import BundleRef, Problem
 from edge.service.heartbeat import Worker
+from edge.service.librarian import Librarian
 from edge.service.reembedding import Progress, Reembedder, Sources, reembedding
 from edge.service.reprocess import Optician, Reprocessor, reprocessing
 from edge.settings import Settings
@@ -16,7 +17,7 @@ from edge.vision.pipeline import Vision
 
 
 class Background:
-    """Looks again at what people asked for, then embeds what another bundle embedded.
+    """Looks again at what people asked for, embeds what another bundle embedded, and keeps the index.
 
     Args:
         settings: all of them.
@@ -34,11 +35,16 @@ class Background:
         self._reembedder = Reembedder(
             database, Sources(vision, info.bundle, info.sha256, settings.drop, most)
         )
+        self._librarian = Librarian(settings, info.sha256, info.dimension)
 
     @property
     def reembedding(self) -> Progress | None:
         """How far embedding again is; None where there was nothing to do."""
         return self._reembedder.progress
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What needs a person."""
+        return self._librarian.problems()
 
     def loops(
         self, busy: Callable[[], bool], stop: threading.Event, *, after: Callable[[], None]
@@ -57,4 +63,5 @@ class Background:
         return {
             "reprocessor": reprocessing(self._reprocessor, busy, stop, after=after),
             "reembedder": reembedding(self._reembedder, has_requests, stop),
+            "librarian": self._librarian.loop(busy, stop),
         }

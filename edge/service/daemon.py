@@ -241,7 +241,8 @@ class Daemon:
         withdrawn = self._pipeline.withdraw()
         self._look_stop.set()
         self._keep_stop.set()
-        self._join([name for name in self._workers if name.startswith(("looker", "re"))], deadline)
+        at_work = ("looker", "re", "librarian")
+        self._join([name for name in self._workers if name.startswith(at_work)], deadline)
         self._write_stop.set()
         self._join(["writer", "keeper"], deadline)
         self._release([examined.candidate.file for examined in withdrawn])
@@ -375,6 +376,7 @@ class Daemon:
                 *self._keeper.problems(),
                 *self._space.problems(unwritten=self._publisher.state().unwritten > 0),
                 *self._postings.problems(),
+                *self._background.problems(),
             ),
             vision=self.vision.info(),
             reembedding=self._background.reembedding,

@@ -55,8 +55,13 @@ class StoredVectors:
 
 
 def index_folder(state: Path, database: Database, bundle: str) -> Path:
-    """Where the index of a bundle's vectors lies; a database that takes another's place has its own."""
-    return state / FOLDER / f"{database.epoch}-{bundle[:_SHA]}"
+    """Where the index of a bundle's vectors lies."""
+    return state / FOLDER / folder_name(database, bundle)
+
+
+def folder_name(database: Database, bundle: str) -> str:
+    """Its name: a database that takes another's place has another epoch."""
+    return f"{database.epoch}-{bundle[:_SHA]}"
 
 
 def open_library(
