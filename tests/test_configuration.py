@@ -233,5 +233,6 @@ def test_nothing_but_config_errors(name: str, value: Any) -> None:
 def test_default_configuration_is_toml() -> None:
     """Read with the standard library alone."""
     assert set(tomllib.loads(default_configuration())) == {
-        "drop", "state", "intake", "vision", "registration", "mqtt", "store", "health", "web",
+        "drop", "state", "intake", "vision", "registration", "mqtt", "store", "health", "search",
+        "web",
     }  # fmt: skip

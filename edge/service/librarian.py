@@ -1,4 +1,4 @@
-"""The thread that keeps the index: seals what was embedded, of the lowest priority, while no image waits."""
+"""The thread that keeps the index: seals what was embedded, at low priority, while no image waits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ SURVEY: Final = 6 * 3600.0
 PATIENCE: Final = 600.0
 """Seconds of waiting images after which a step is done all the same, so that a long import is found too."""
 _PAUSE: Final = 0.2
-_LOWEST: Final = 19
+_NICE: Final = 10
+"""Not the lowest: a thread that waits for a core while it holds Python's lock keeps the others from theirs."""
 
 
 class Librarian:
@@ -65,7 +66,7 @@ class Librarian:
 
         def loop(worker: Worker) -> None:
             # Of this thread alone: on Linux each has its own.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
             database = open_readonly(self._settings.state)
             try:
                 self._keep(database, Calm(busy, stop, worker.beat))
