@@ -18,6 +18,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "vision": (),
     "trap_images": (),
     "search_quality": (),
+    "collection": ("--files", "210", "--known", "20000"),
     "delivery": (),
 }
 """Name -> arguments that keep it short."""
