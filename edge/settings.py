@@ -324,7 +324,7 @@ class WebSettings(_Section):
     token: SecretStr | None = Field(min_length=12, max_length=1024, default=None)
     allowed_hosts: tuple[str, ...] = ()
     cert_file: Path | None = None
-    key_file: Path | None = None
+    key_file: Path | None = Field(default=None, validate_default=True)
     session_days: float = Field(gt=0, le=366, default=30.0)
     blur_people: bool = True
     upload_bytes: int = Field(ge=65_536, le=256 * 1024 * 1024, default=16 * 1024 * 1024)

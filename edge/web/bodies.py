@@ -92,7 +92,8 @@ async def _read(receive: Receive, limit: int, seconds: float) -> bytes:
                 body += message.get("body", b"")
                 if len(body) > limit:
                     body.clear()
-                    await _drop(receive)
+                    if message.get("more_body", False):
+                        await _drop(receive)
                     raise RefusedBodyError(too_large(limit))
                 if not message.get("more_body", False):
                     return bytes(body)

@@ -28,7 +28,7 @@ from edge.web.patient import Connections, protocol
 log = logging.getLogger("edge.web")
 
 _KEEP_ALIVE: Final = 15
-_GRACE: Final = 5
+_GRACE: Final = 3
 _HEAD_BYTES: Final = 16 * 1024
 _STUCK: Final = 20
 """A search that takes so many times as long as anybody waits for it hangs."""
@@ -48,11 +48,11 @@ def serve(settings: Settings, *, listening: Callable[[str], None] = lambda _url:
     """
     web = settings.web
     check_reach(web)
-    tame_malloc()
-    _stand_back(web.nice)
     with bound(web) as listener:
         app = make_app(settings)
         server = _Server(_config(app, web), app.state.context, lambda: listening(_url(web, listener)))
+        tame_malloc()
+        _stand_back(web.nice)
         server.run([listener])
     _end(app.state.context)
 

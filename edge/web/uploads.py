@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
@@ -59,6 +60,8 @@ async def read_upload(request: Request) -> Upload:
 async def _form(request: Request, kind: str) -> Upload:
     parser: MultiPartParser | FormParser
     if kind == "multipart/form-data":
+        if not _is_whole(request.headers["content-type"], await request.body()):
+            raise MultiPartException("it ends too early")  # Starlette would take what there is of it
         parser = _InMemory(
             request.headers,
             request.stream(),
@@ -82,6 +85,12 @@ async def _form(request: Request, kind: str) -> Upload:
         return Upload({name: values[-1] for name, values in lists.items()}, lists, picture)
     finally:
         await form.close()
+
+
+def _is_whole(content_type: str, body: bytes) -> bool:
+    """Whether a form has its last line."""
+    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    return body.rstrip(b"\r\n").endswith(b"--" + boundary + b"--")
 
 
 Uploaded = Annotated[Upload, Depends(read_upload)]

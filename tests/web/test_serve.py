@@ -1,0 +1,247 @@
+"""The page as a process: where it listens, for whom, how long it waits, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from tests.web.record import TOKEN, bearer, fill
+
+ELSEWHERE = "127.0.0.3"
+"""An address that a request can come from and that isn't the server's."""
+Start = Callable[..., "Page"]
+
+
+class Page:
+    """A running ``edge web``."""
+
+    def __init__(self, process: subprocess.Popen[str], host: str) -> None:
+        self.process = process
+        self.host = host
+        assert process.stderr is not None
+        lines: list[str] = []
+        for line in process.stderr:
+            lines.append(line)
+            if "http://" in line or "https://" in line:
+                self.port = int(line.rstrip().rstrip("/").rpartition(":")[2])
+                return
+        raise AssertionError("".join(lines))
+
+    def ask(
+        self, path: str, *, source: str = "127.0.0.1", **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """One GET from an address: status, headers, body."""
+        connection = HTTPConnection(self.host, self.port, timeout=60, source_address=(source, 0))
+        with closing(connection):
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+
+    def open(self) -> socket.socket:
+        """A connection."""
+        return socket.create_connection((self.host, self.port), timeout=60)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start pages over a small record; they are ended at the end."""
+    fill(tmp_path / "state").database.close()
+    (tmp_path / "edge.toml").write_text(f'state = "{tmp_path / "state"}"\ndrop = "{tmp_path / "drop"}"\n')
+    pages: list[Page] = []
+
+    def begin(host: str = "127.0.0.1", **environment: str) -> Page:
+        pages.append(Page(_process(tmp_path, "--host", host, "--port", "0", **environment), host))
+        return pages[-1]
+
+    yield begin
+    for page in pages:
+        page.process.kill()
+        page.process.wait()
+        assert page.process.stderr is not None
+        page.process.stderr.close()
+
+
+def _process(folder: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "edge", "web", "--config", str(folder / "edge.toml"), *options]
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("EDGE_", "NOTIFY_"))}
+    return subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**kept, **environment}, cwd=folder
+    )
+
+
+def _refused(folder: Path, *options: str, **environment: str) -> tuple[int, str]:
+    with _process(folder, *options, **environment) as process:
+        _, said = process.communicate(timeout=100)
+    return process.returncode, said
+
+
+def test_from_another_address_only_with_the_token(start: Start) -> None:
+    """The server listens on one address and is asked from another: refused, refused, answered."""
+    page = start("127.0.0.2", EDGE_WEB__TOKEN=TOKEN)
+    for path in ("/api/registrations", "/api/health", "/metrics", "/api/openapi.json"):
+        status, headers, body = page.ask(path, source=ELSEWHERE)
+        assert (status, headers["www-authenticate"]) == (401, "Bearer")
+        assert b"Red_Fox" not in body
+        assert page.ask(path, source=ELSEWHERE, Authorization="Bearer wrong-wrong-wrong")[0] in (401, 429)
+    status, _, body = page.ask("/api/registrations", **bearer())
+    assert status == 200
+    assert len(json.loads(body)["registrations"]) == 3
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", page.port), timeout=10)
+
+
+def test_a_port_that_is_taken(start: Start, tmp_path: Path) -> None:
+    """Said in one line, with what to do; the one that has it goes on."""
+    page = start()
+    code, said = _refused(tmp_path, "--port", str(page.port))
+    assert code == 1
+    assert "port is in use" in said
+    assert "--port" in said
+    assert page.ask("/api/health")[0] == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_in_order(start: Start, number: signal.Signals) -> None:
+    """0, also while browsers hold connections, and one is in the middle of a request."""
+    page = start()
+    with page.open() as idle, page.open() as halfway:
+        idle.sendall(b"GET /api/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert idle.recv(100).startswith(b"HTTP/1.1 200")
+        halfway.sendall(b"POST /api/classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nabc")
+        page.process.send_signal(number)
+        assert page.process.wait(60) == 0
+
+
+def test_systemd_is_told(tmp_path: Path, start: Start) -> None:
+    """READY once it listens, WATCHDOG while it lives, STOPPING at the end."""
+    address = tmp_path / "notify"
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as listener:
+        listener.bind(str(address))
+        listener.settimeout(60)
+        page = start(NOTIFY_SOCKET=str(address), WATCHDOG_USEC="3000000")
+        told = [listener.recv(200).decode() for _ in range(3)]
+        assert told == ["READY=1", "WATCHDOG=1", "WATCHDOG=1"]
+        page.process.terminate()
+        while "STOPPING=1" not in told:
+            told.append(listener.recv(200).decode())
+        assert page.process.wait(60) == 0
+
+
+def test_it_stands_back(start: Start) -> None:
+    """The process gives way to the daemon, with all its threads."""
+    page = start(EDGE_WEB__NICE="7")
+    assert os.getpriority(os.PRIO_PROCESS, page.process.pid) == 7
+
+
+def test_a_head_that_never_ends_is_cut_off(start: Start) -> None:
+    """Whoever sends a byte now and then holds a connection for seconds, not for ever."""
+    page = start()
+    with page.open() as slow:
+        slow.sendall(b"GET /api/health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ")
+        began = time.monotonic()
+        ended = False
+        while not ended and time.monotonic() - began < 90:
+            try:
+                slow.sendall(b"a")
+                slow.settimeout(0.5)
+                ended = slow.recv(100) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                ended = True
+        assert ended
+    assert page.ask("/api/health")[0] == 200
+
+
+def test_one_client_has_so_many_connections(start: Start) -> None:
+    """The next is told so and closed; another client is served, and so is the first when it lets one go."""
+    page = start("127.0.0.2", EDGE_WEB__TOKEN=TOKEN, EDGE_WEB__CLIENT_CONNECTIONS="4")
+    held = [page.open() for _ in range(4)]
+    with page.open() as fifth:
+        assert fifth.recv(200).startswith(b"HTTP/1.1 503")
+        assert fifth.recv(200) == b""
+    assert page.ask("/api/health", source=ELSEWHERE, **bearer())[0] == 200
+    for one in held:
+        one.close()
+    for _ in range(100):
+        try:
+            status = page.ask("/api/health", **bearer())[0]
+        except ConnectionError:  # it was refused before all of it was sent
+            status = 503
+        if status == 200:
+            return
+        time.sleep(0.1)
+    raise AssertionError(status)
+
+
+def test_a_hundred_megabytes_get_an_answer(start: Start) -> None:
+    """A browser that sends before it reads still reads what was wrong, and nothing of it is kept."""
+    page = start()
+    piece = bytes(1 << 20)
+    with page.open() as sender:
+        sender.sendall(
+            b"POST /api/classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
+            + f"Content-Length: {100 * len(piece)}\r\n\r\n".encode()
+        )
+        for _ in range(100):
+            sender.sendall(piece)
+        answer = b""
+        while data := sender.recv(65536):
+            answer += data
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"at most 16 MB are taken" in answer
+    status = (Path("/proc") / str(page.process.pid) / "status").read_text()
+    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    assert peak < 300 * 1024
+
+
+def test_nobody_gets_a_hundred_megabytes_in_without_a_token(start: Start) -> None:
+    """Refused before the body is read."""
+    page = start("127.0.0.2", EDGE_WEB__TOKEN=TOKEN)
+    with page.open() as sender:
+        sender.sendall(
+            b"POST /api/classify HTTP/1.1\r\nHost: 127.0.0.2\r\nContent-Type: image/jpeg\r\n"
+            b"Content-Length: 104857600\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert sender.recv(4096).startswith(b"HTTP/1.1 401")
+
+
+_HOST = b"Host: 127.0.0.1\r\n"
+_NO_REQUESTS = {
+    "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "version": b"GET / HTTP/9.9\r\n\r\n",
+    "no host": b"GET /api/health HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET /api/health HTTP/1.1\r\n" + _HOST + b"Host: evil.example\r\n\r\n",
+    "long head": b"GET /api/health HTTP/1.1\r\n" + _HOST + b"X: " + b"a" * 40_000 + b"\r\n\r\n",
+    "negative": b"POST /api/classify HTTP/1.1\r\n" + _HOST + b"Content-Length: -5\r\n\r\n",
+    "two lengths": b"POST /api/classify HTTP/1.1\r\n"
+    + _HOST
+    + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "proxy": b"GET http://evil.example/api/health HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+}
+
+
+def test_requests_that_are_none(start: Start) -> None:
+    """4xx or an end; the page goes on."""
+    page = start()
+    for name, request in _NO_REQUESTS.items():
+        with page.open() as sender:
+            try:
+                sender.sendall(request)
+                sender.shutdown(socket.SHUT_WR)
+                answer = sender.recv(4096)
+            except OSError:
+                answer = b""
+        assert not answer or answer.startswith(b"HTTP/1.1 4"), name
+        assert page.ask("/api/health")[0] == 200
