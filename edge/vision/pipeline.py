@@ -40,7 +40,8 @@ SHARP: Final = 0.5
 """A crop wants this share of the visual input's side in real pixels; below it a larger decode pays."""
 
 LARGE: Final = 40_000_000
-"""Pixels; of images with more only one is looked at at a time: a progressive JPEG takes 9 bytes for each."""
+"""Pixels; of images with more only one is looked at at a time. A progressive JPEG takes 3 to 6 bytes for each
+pixel however small it is decoded, and 3 more where a small animal needs all of them."""
 
 
 @dataclass(frozen=True, slots=True)

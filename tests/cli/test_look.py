@@ -12,6 +12,7 @@ import pytest
 
 from edge.cli.common import reading
 from edge.delivery.messages import RegistrationMessage
+from edge.service.report import HEALTH_FILE
 from edge.store.database import open_database
 from edge.store.files import StateLock
 from edge.store.ledger import Fate, Ledger, Stat
@@ -83,6 +84,17 @@ def test_media_tell_what_became_of_each_file(run: Run, state: Path) -> None:
     assert (rows["cam/broken.JPG"]["state"], rows["cam/broken.JPG"]["reason"]) == ("set_aside", "it is empty")
 
 
+def test_media_tell_the_light(run: Run, state: Path) -> None:
+    """Infrared, not, or unknown; files that are no images have none."""
+    database = open_database(state)
+    for file, night in (("cam/a.JPG", 1), ("cam/b.JPG", 0)):
+        database.execute("UPDATE media SET night = ? WHERE file = ?", (night, file))
+    database.close()
+    rows = {row["file"]: row["night"] for row in json.loads(run("media", "--state", state, "--json").out)}
+    assert (rows["cam/a.JPG"], rows["cam/b.JPG"], rows["cam/c.JPG"]) == (True, False, None)
+    assert rows["cam/broken.JPG"] is None
+
+
 def test_media_by_outcome(run: Run, state: Path) -> None:
     """Only the files that need a person."""
     result = run("media", "--state", state, "--outcome", "set_aside")
@@ -110,6 +122,16 @@ def test_status_sees_a_running_daemon(run: Run, state: Path) -> None:
     """Whoever holds the lock runs."""
     with StateLock(state):
         assert json.loads(run("status", "--state", state, "--json").out)["daemon"] == "running"
+
+
+def test_status_tells_how_far_embedding_again_is(run: Run, state: Path) -> None:
+    """In per cent, with the images that can't be; not a word of it where there was no change of bundle."""
+    assert "search" not in run("status", "--state", state).out
+    search = {"images": 12_345, "embedded": 4_600, "unreachable": 1_002, "running": True}
+    (state / HEALTH_FILE).write_text(json.dumps({"search": search}))
+    out = " ".join(run("status", "--state", state).out.split())
+    assert "37 % of 12,345 images re-embedded; the originals of 1,002 are gone or damaged" in out
+    assert json.loads(run("status", "--state", state, "--json").out)["search"] == search
 
 
 def test_status_table_is_for_people(run: Run, state: Path) -> None:

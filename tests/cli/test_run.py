@@ -27,6 +27,14 @@ def _intake(run: Run, monkeypatch: pytest.MonkeyPatch, *options: str) -> IntakeS
     return found
 
 
+def test_bundle_that_is_not_there_is_a_wrong_setting(run: Run, tmp_path: Path) -> None:
+    """Exit code 78, whether it is a name or a folder: starting again wouldn't help."""
+    (tmp_path / "drop").mkdir()
+    for bundle in ("tiger", tmp_path):
+        result = run("run", "--drop", tmp_path / "drop", "--state", tmp_path / "state", "--bundle", bundle)
+        assert (result.code, "model bundle" in result.err) == (78, True), result.err
+
+
 def test_one_camera_s_card_is_one_deployment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cameras spread images over folders of their own (100EK113, 101EK113): --deployment makes them one."""
     settings = _intake(run, monkeypatch, "--deployment", "cam-07")

@@ -20,6 +20,7 @@ from edge.delivery.messages import (
     OutboxHealth,
     Problem,
     RegistrationHealth,
+    SearchHealth,
 )
 from edge.service.metrics import exposition
 from edge.service.postings import Postings
@@ -55,6 +56,24 @@ def _parsed(text: str) -> dict[str, dict[tuple[str, ...], float]]:
         for sample in family.samples:
             found.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
     return found
+
+
+def test_providers_that_need_nobody_are_not_told_as_refused() -> None:
+    """One that isn't installed is no fault, nor is TensorRT without its libraries where CUDA works."""
+    why = {"A": "absent", "B": "unsuited", "C": "unusable", "D": "failed"}
+    refused = [{"provider": name, "why": word, "reason": "r"} for name, word in why.items()]
+    for in_use, told in (("CPUExecutionProvider", {"C", "D"}), ("CUDAExecutionProvider", {"D"})):
+        models = ModelHealth.model_validate({"providers": (in_use,), "refused": refused})
+        found = _parsed(exposition(_health(models=models), running=True))
+        assert found["edge_provider_refused"] == {(name,): 1.0 for name in told}
+
+
+def test_embedding_again_is_told_by_state() -> None:
+    """How many images are done, left, and can't be; nothing where there was no change of bundle."""
+    search = SearchHealth(images=12, embedded=7, unreachable=2, running=True)
+    found = _parsed(exposition(_health(search=search), running=True))
+    assert found["edge_search_images"] == {("embedded",): 7.0, ("waiting",): 3.0, ("unreachable",): 2.0}
+    assert "edge_search_images" not in _parsed(exposition(_health(), running=True))
 
 
 def test_figures_are_those_of_the_message() -> None:

@@ -47,7 +47,8 @@ def _coloured(seed: int = 0, strength: float = 1.0) -> Pixels:
 
 
 def _tinted(image: Pixels, gains: tuple[float, float, float]) -> Pixels:
-    return np.clip(image * np.array(gains), 0, 255).astype(np.uint8)
+    tinted: Pixels = np.clip(image * np.array(gains), 0, 255).astype(np.uint8)
+    return tinted
 
 
 def _through_jpeg(image: Pixels, quality: int) -> Pixels:
@@ -58,7 +59,8 @@ def _through_jpeg(image: Pixels, quality: int) -> Pixels:
 
 def _noisy(image: Pixels, spread: float) -> Pixels:
     noise = np.random.default_rng(1).normal(0, spread, image.shape)
-    return np.clip(image + noise, 0, 255).astype(np.uint8)
+    noisy: Pixels = np.clip(image + noise, 0, 255).astype(np.uint8)
+    return noisy
 
 
 @pytest.mark.parametrize("gains", [(1.0, 1.0, 1.0), (1.1, 0.9, 1.15), (0.9, 1.1, 0.95), (1.2, 0.85, 1.1)])
