@@ -225,7 +225,9 @@ class Reembedder:
         if self.progress is not None:
             now = coverage(self._db, self._from.sha256)
             self.progress = Progress(now.images, now.embedded, walk.unreachable, running=False)
-        if walk.looked or walk.removed or walk.unreachable:
+        if walk.looked > walk.fresh:
+            log.info("%d images on record were looked at for infrared light", walk.looked - walk.fresh)
+        if walk.fresh or walk.removed or walk.unreachable:
             log.info(
                 "%d images were embedded by %s in %.0f s; %d can't be, their originals are gone or damaged; "
                 "%d old vectors were removed",

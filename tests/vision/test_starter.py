@@ -146,3 +146,14 @@ def test_opens_without_the_workstations_libraries(starter: Path, tmp_path: Path)
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     heavy = {"torch", "transformers", "ultralytics", "optimum", "onnx", "export", "tensorflow"}
     assert not set(done.stdout.split()) & heavy
+
+
+def test_real_images_are_embedded_again_as_they_were(vision: Vision) -> None:
+    """With the boxes on record and without the detector: the same vectors, bit for bit."""
+    for path in sorted(shared("data", "trap-images", "ena24").glob("*.jpg"))[:6]:
+        data = path.read_bytes()
+        sight = vision.see(data, PLENTY)
+        glimpse = vision.embed(data, [e.box for e in sight.embeddings if e.box], PLENTY)
+        assert glimpse.night == sight.night
+        for now, then in zip(glimpse.embeddings, sight.embeddings, strict=True):
+            np.testing.assert_array_equal(now.vector, then.vector)
