@@ -28,6 +28,7 @@ from edge.cli.common import ConfigOption, JsonOption, StateOption, configuration
 from edge.cli.stopping import stoppable
 from edge.delivery.messages import timestamp
 from edge.errors import UsageError
+from edge.intake.types import printable
 from edge.service.collecting import CollectionInfo, collections, remove_collection
 from edge.service.collecting.index import Wish, index
 from edge.service.collecting.summary import Progress, Summary, Told
@@ -116,8 +117,12 @@ def collections_command(
         found = collections(configuration(config, state=state).settings)
         if as_json:
             write_json([_info_json(info) for info in found])
-        else:
+        elif found:
             out.print(_table(found))
+        else:
+            err.print(
+                "there are no collections; `edge index DIR --collection NAME` makes one", highlight=False
+            )
 
 
 @app.command("remove")
@@ -197,8 +202,8 @@ class _Lines:
 def _json(summary: Summary) -> dict[str, Any]:
     return {
         "collection": summary.name,
-        "root": str(summary.root),
-        "folder": str(summary.folder),
+        "root": _shown(summary.root),
+        "folder": _shown(summary.folder),
         "pictures": summary.pictures,
         "unchanged": summary.unchanged,
         "outcomes": dict(summary.outcomes),
@@ -220,26 +225,16 @@ def _json(summary: Summary) -> dict[str, Any]:
 
 def _text(summary: Summary) -> str:
     """The summary for people: what came in, what there is, and what didn't come in and why."""
-    counts = summary.outcomes
+    counts, sizes, root = summary.outcomes, summary.sizes, _shown(summary.root)
     parts = [f"{counts.get('new', 0)} new"]
     parts += [f"{counts[name]} {text}" for name, text in _OUTCOMES.items() if counts.get(name)]
     parts.append(f"{summary.unchanged} unchanged")
     rate = f"; {summary.looked / summary.looking:.1f} a second" if summary.looking and summary.looked else ""
-    sizes = summary.sizes
     lines = [
         f"{summary.name}: {', '.join(parts)} ({summary.seconds:.0f} s{rate})",
-        f"it holds {sizes.images} pictures of {summary.root} ({sizes.files} files, {sizes.vectors} vectors)",
+        f"it holds {sizes.images} pictures of {root} ({sizes.files} files, {sizes.vectors} vectors)",
+        *_troubles(summary),
     ]
-    refused = [f"{file}: {reason}" for file, reason in summary.refused]
-    lines += _listed(f"{len(refused)} files can't be used:", refused)
-    unreadable = [f"{file}: {reason}" for file, reason in summary.unreadable.items()]
-    lines += _listed(f"{len(unreadable)} folders or files can't be read:", unreadable)
-    if summary.skipped:
-        skipped = sorted(summary.skipped.items(), key=lambda item: (-item[1], item[0]))
-        lines += _listed("passed over:", [f"{number} x {reason}" for reason, number in skipped])
-    if summary.missing:
-        title = f"{len(summary.missing)} pictures' files are gone; --prune removes them from the collection:"
-        lines += _listed(title, summary.missing)
     if summary.removed:
         lines.append(f"{summary.removed} pictures were removed: their files are gone")
     if summary.moved:
@@ -247,8 +242,22 @@ def _text(summary: Summary) -> str:
     if summary.stopped:
         lines.append("stopped; call it again, and it goes on where it ended")
     elif not summary.pictures:
-        lines.append(f"there are no pictures in {summary.root}; is it mounted, and is it the right folder?")
+        lines.append(f"there are no pictures in {root}; is it mounted, and is it the right folder?")
     return "\n".join(lines)
+
+
+def _troubles(summary: Summary) -> list[str]:
+    """What didn't come in, and why; what is gone."""
+    refused = [f"{file}: {reason}" for file, reason in summary.refused]
+    closed = [f"{file}: {reason}" for file, reason in summary.unreadable.items()]
+    skipped = sorted(summary.skipped.items(), key=lambda item: (-item[1], item[0]))
+    gone = f"{len(summary.missing)} pictures' files are gone; --prune removes them from the collection:"
+    return [
+        *_listed(f"{len(refused)} files can't be used:", refused),
+        *_listed(f"{len(closed)} folders or files can't be read:", closed),
+        *_listed("passed over:", [f"{number} x {reason}" for reason, number in skipped]),
+        *_listed(gone, summary.missing),
+    ]
 
 
 _OUTCOMES: Final[Mapping[str, str]] = {
@@ -267,10 +276,15 @@ def _listed(title: str, lines: Sequence[str]) -> list[str]:
     return [title, *(f"  {line}" for line in lines[:_SHOWN]), *more]
 
 
+def _shown(path: Path | None) -> str:
+    """A path as text that can always be written."""
+    return "" if path is None else printable(os.fspath(path))
+
+
 def _info_json(info: CollectionInfo) -> dict[str, Any]:
     return {
         "collection": info.name,
-        "root": None if info.root is None else str(info.root),
+        "root": None if info.root is None else _shown(info.root),
         **info.sizes._asdict(),
         "bundle": info.bundle,
         "whole": info.whole,
@@ -293,6 +307,6 @@ def _table(found: Sequence[CollectionInfo]) -> Table:
             filesize.decimal(info.size),
             escape(info.bundle) + (" (whole)" if info.whole else ""),
             "never" if info.finished is None else local(info.finished),
-            escape(info.problem or str(info.root)),
+            escape(info.problem or _shown(info.root)),
         )
     return table

@@ -71,6 +71,16 @@ def test_a_collection_is_searched_and_classified(call: Callable[..., Any], shelf
     assert [hit["file"] for hit in by_picture] == [hit["file"] for hit in by_words] == ["a.png"]
 
 
+def test_a_folder_whose_name_is_no_text(call: Callable[..., Any], shelf: Shelf) -> None:
+    """Bytes that aren't UTF-8 in its path are written in a form that can be read."""
+    odd = shelf.root.parent / os.fsdecode(b"caf\xe9")
+    shelf.root.rename(odd)
+    assert call("index", odd, "--collection", "odd").code == 0
+    assert json.loads(call("index", odd, "--collection", "odd", "--json").out)["root"].endswith("caf\\xe9")
+    assert json.loads(call("collections", "--json").out)[0]["root"].endswith("caf\\xe9")
+    assert json.loads(call("index", odd, "--collection", "odd", "--json").out)["unchanged"] == 3
+
+
 def test_no_pictures(call: Callable[..., Any], tmp_path: Path) -> None:
     """An empty folder is no failure, but it is said."""
     (tmp_path / "empty").mkdir()
@@ -99,6 +109,7 @@ def test_names_that_are(call: Callable[..., Any], shelf: Shelf, name: str) -> No
 def test_the_list_of_collections(call: Callable[..., Any], shelf: Shelf) -> None:
     """Each with its folder, its size and what is wrong with it."""
     assert json.loads(call("collections", "--json").out) == []
+    assert "there are none" in call("collections").err
     call("index", shelf.root, "--collection", "toys")
     call("index", shelf.root, "--collection", "whole", "--whole")
     broken = shelf.settings.state / "collections/broken"
