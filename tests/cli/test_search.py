@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import tomli_w
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from edge.cli.app import app
-from edge.errors import BundleError, ConfigError, SearchError, StoreError, UsageError
+from edge.errors import BundleError, ConfigError, ImageError, SearchError, StoreError, UsageError
 from edge.vision.manifest import bundle_sha256
 from tests.search.build import OTHER_BUNDLE, Site, media_id, names, two_cameras, unit
 
@@ -189,3 +190,62 @@ def test_a_configuration_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_top_is_at_least_one(site: Site, paper: Path) -> None:
     """No answers is no question."""
     assert search(site, paper, "text", "fox", "--top", "0").exit_code == 2
+
+
+def test_night_and_day_are_filters(site: Site, paper: Path) -> None:
+    """Only pictures that are known to be the one or the other."""
+    site.db.execute("UPDATE media SET night = 1 WHERE media_id = ?", (media_id("f1"),))
+    site.db.execute("UPDATE media SET night = 0 WHERE media_id = ?", (media_id("f2"),))
+    for option, expected in (("--night", {"f1"}), ("--day", {"f2"})):
+        found = rows(search(site, paper, "image", media_id("b1"), "--all", "--json", option))
+        assert set(names([row["file"] for row in found])) == expected
+
+
+def test_several_images_on_record_are_one_question(site: Site, paper: Path) -> None:
+    """What is like any of them comes first; they are among the answers themselves."""
+    found = rows(search(site, paper, "image", media_id("b1"), media_id("f4"), "--top", "2", "--json"))
+    assert set(names([row["file"] for row in found])) == {"b1", "f4"}
+
+
+def test_a_sheet_is_written_beside_the_answer(site: Site, paper: Path, tmp_path: Path) -> None:
+    """The answer is on standard output as always; pictures that are gone have a place on the sheet too."""
+    sheet = tmp_path / "sheet.jpg"
+    found = rows(search(site, paper, "image", media_id("f1"), "--json", "--sheet", str(sheet)))
+    assert len(found) == 5
+    with Image.open(sheet) as picture:
+        assert picture.format == "JPEG"
+        assert picture.width > 4 * 320
+
+
+def test_an_empty_answer_makes_no_sheet(site: Site, paper: Path, tmp_path: Path) -> None:
+    """And says so, on standard error."""
+    sheet = tmp_path / "sheet.jpg"
+    result = search(site, paper, "image", media_id("f1"), "--label", "Wolf", "--json", "--sheet", str(sheet))
+    assert rows(result) == []
+    assert "was not written" in " ".join(result.stderr.split())
+    assert not sheet.exists()
+
+
+def test_pictures_that_can_t_be_used_are_named(site: Site, paper: Path, tmp_path: Path) -> None:
+    """Which of several it is, before any model is opened."""
+    (tmp_path / "bad.png").write_bytes(b"%PDF-1.4")
+    (tmp_path / "large.jpg").touch()
+    with (tmp_path / "large.jpg").open("wb") as file:
+        file.truncate(65 * 1024 * 1024)
+    for name, message in (("bad.png", "not a picture"), ("large.jpg", "larger than allowed")):
+        result = search(site, paper, "image", media_id("f1"), str(tmp_path / name))
+        assert name in failing(result, ImageError)
+        assert message in str(result.exception)
+    assert "is not a file" in failing(search(site, paper, "image", str(tmp_path)), UsageError)
+
+
+def test_a_collection_is_searched_in_its_place(site: Site, paper: Path) -> None:
+    """With --collection its database is asked, by the same rules; one that isn't there is named."""
+    pictures = Site(site.state / "collections" / "sights")
+    pictures.db.remember("collection_root", (site.state / "pictures").as_uri())
+    pictures.image("castle", unit(1, 0, 0), animal="", bundle=bundle_sha256(paper))
+    pictures.db.close()
+    found = rows(search(site, paper, "image", media_id("castle"), "--collection", "sights", "--json"))
+    assert names([row["file"] for row in found]) == ["castle"]
+    missing = search(site, paper, "image", media_id("castle"), "--collection", "sight")
+    assert "there are: sights" in failing(missing, SearchError)
