@@ -109,7 +109,7 @@ def test_names_that_are(call: Callable[..., Any], shelf: Shelf, name: str) -> No
 def test_the_list_of_collections(call: Callable[..., Any], shelf: Shelf) -> None:
     """Each with its folder, its size and what is wrong with it."""
     assert json.loads(call("collections", "--json").out) == []
-    assert "there are none" in call("collections").err
+    assert "there are no collections" in call("collections").err
     call("index", shelf.root, "--collection", "toys")
     call("index", shelf.root, "--collection", "whole", "--whole")
     broken = shelf.settings.state / "collections/broken"
