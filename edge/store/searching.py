@@ -53,7 +53,7 @@ class Place:
         media_id, file, deployment: as on record.
         taken: event time, ms UTC.
         offset_minutes: of the camera's zone at that time, for display.
-        label: of its registration.
+        label: of its registration; in a collection of pictures, which has none, what the image was named.
         registration_id: the living registration that it is a member of; None, as ``label``, if of none.
     """
 
@@ -180,7 +180,8 @@ def stored_spaces(database: Database) -> list[StoredSpace]:
 def allowed(database: Database, bundle: str, wanted: Filter, night: bool | None = None) -> array[int] | None:
     """Ids of a bundle's vectors whose images a filter lets through; None if it lets all through.
 
-    Times are those of the images; the label is that of their registration.
+    Times are those of the images; the label is that of their registration, in a collection of pictures the
+    image's own.
 
     Args:
         database: with the images.
@@ -190,7 +191,9 @@ def allowed(database: Database, bundle: str, wanted: Filter, night: bool | None 
     """
     if wanted == Filter() and night is None:
         return None
-    images = _BY_LABEL if wanted.label is not None else _BY_PLACE
+    images = _BY_PLACE
+    if wanted.label is not None:
+        images = _BY_NAME if is_collection(database) else _BY_LABEL
     rows = database.execute(
         f"SELECT e.id FROM ({images}) i CROSS JOIN embeddings e ON e.media_id = i.media_id AND e.bundle = ?6",
         (wanted.deployment, wanted.label, wanted.since, wanted.until, night, bundle),
@@ -202,6 +205,11 @@ _BY_PLACE: Final = (
     "SELECT media_id FROM media WHERE (?1 IS NULL OR deployment = ?1) "
     "AND (?3 IS NULL OR taken >= ?3) AND (?4 IS NULL OR taken < ?4) AND (?5 IS NULL OR night = ?5)"
 )
+_BY_NAME: Final = (
+    "SELECT o.media_id FROM observations o CROSS JOIN media m ON m.media_id = o.media_id "
+    "WHERE o.kind = 'animal' AND o.label = ?2 AND (?1 IS NULL OR o.deployment = ?1) "
+    "AND (?3 IS NULL OR o.t >= ?3) AND (?4 IS NULL OR o.t < ?4) AND (?5 IS NULL OR m.night = ?5)"
+)
 _BY_LABEL: Final = (
     "SELECT o.media_id FROM registrations r CROSS JOIN observations o INDEXED BY animals "
     "ON o.kind = 'animal' AND o.deployment = r.deployment "
@@ -212,6 +220,15 @@ _BY_LABEL: Final = (
 )
 
 
+def is_collection(database: Database) -> bool:
+    """Whether it is of a folder of pictures, which has no registrations: there a label is an image's own."""
+    row = database.one(f"SELECT {_IS_COLLECTION}")
+    return bool(row and row[0])
+
+
+_IS_COLLECTION: Final = "EXISTS (SELECT 1 FROM meta WHERE key = 'collection_root')"
+
+
 def place(database: Database, media_id: str) -> Place | None:
     """Where an image belongs; None if it isn't on record.
 
@@ -219,7 +236,8 @@ def place(database: Database, media_id: str) -> Place | None:
     observation can have it as a member.
     """
     row = database.one(
-        "SELECT m.media_id, m.file, m.deployment, m.taken, m.offset_minutes, r.label, r.id FROM media m "
+        "SELECT m.media_id, m.file, m.deployment, m.taken, m.offset_minutes, "
+        f"COALESCE(r.label, CASE WHEN {_IS_COLLECTION} THEN o.label END), r.id FROM media m "
         "LEFT JOIN observations o ON o.media_id = m.media_id AND o.kind = 'animal' "
         "LEFT JOIN registrations r ON (r.last_t, r.last_media) >= (o.t, o.media_id) AND r.id = ("
         "SELECT x.id FROM registrations x INDEXED BY registrations_by_time "

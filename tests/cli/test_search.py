@@ -249,3 +249,20 @@ def test_a_collection_is_searched_in_its_place(site: Site, paper: Path) -> None:
     assert names([row["file"] for row in found]) == ["castle"]
     missing = search(site, paper, "image", media_id("castle"), "--collection", "sight")
     assert "there are: sights" in failing(missing, SearchError)
+
+
+def test_in_a_collection_a_label_is_the_image_s_own(site: Site, paper: Path) -> None:
+    """There are no registrations there: what each image was named is shown, and can be asked for."""
+    pictures = Site(site.state / "collections" / "trap")
+    pictures.db.remember("collection_root", (site.state / "pictures").as_uri())
+    for minute, animal in enumerate(("Fox", "Badger", None)):
+        pictures.image(
+            f"p-{animal}", unit(1, 0, 0), animal=animal, minute=minute, bundle=bundle_sha256(paper)
+        )
+    pictures.db.close()
+    asked = ("image", media_id("p-Fox"), "--collection", "trap", "--json")
+    found = {row["file"]: row["label"] for row in rows(search(site, paper, *asked))}
+    assert found == {"cam-1/p-Fox.jpg": "Fox", "cam-1/p-Badger.jpg": "Badger", "cam-1/p-None.jpg": None}
+    assert names([row["file"] for row in rows(search(site, paper, *asked, "--label", "Badger"))]) == [
+        "p-Badger"
+    ]
