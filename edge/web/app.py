@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -21,6 +22,8 @@ from edge.web.context import Context
 from edge.web.desk import Desk
 from edge.web.gate import Gate, keys_of
 from edge.web.limits import Rate
+from edge.web.live import Live
+from edge.web.pictures import Pictures
 from edge.web.problems import Problem, as_json, of_status, problem_of, wants_html
 from edge.web.work import Worker
 
@@ -45,7 +48,10 @@ def make_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         lifespan=_life,
     )
-    app.state.context = Context(settings, worker, Rate(web.searches, web.searches * _BURST))
+    stopping = threading.Event()
+    live, pictures = Live(settings.state, stopping), Pictures(settings)
+    rate = Rate(web.searches, web.searches * _BURST)
+    app.state.context = Context(settings, worker, rate, live, pictures, stopping)
     app.state.keys = keys
     app.add_middleware(Gate, settings=web, keys=keys, respond=respond)
     app.add_exception_handler(EdgeError, _on_error)
@@ -87,6 +93,8 @@ def _problem(error: Exception) -> Problem:
 async def _life(app: FastAPI) -> AsyncIterator[None]:
     context: Context = app.state.context
     context.work.start()
+    context.live.start()
     yield
-    context.stopping.set()
+    context.live.stop()
+    context.pictures.stop()
     context.work.stop()

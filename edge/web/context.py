@@ -25,6 +25,8 @@ from edge.store.database import DATABASE, Database, open_beside, open_readonly
 from edge.web.desk import Desk
 from edge.web.hosts import client_key
 from edge.web.limits import Rate
+from edge.web.live import Live
+from edge.web.pictures import Pictures
 from edge.web.problems import Problem, RefusedError
 from edge.web.work import Worker
 
@@ -39,6 +41,8 @@ class Context:
         settings: all of them.
         work: the thread for whatever takes more than a few milliseconds of processor time.
         asked: how often each client asks it.
+        live: tells browsers what changes.
+        pictures: makes small ones.
         stopping: set when the process is to end; whatever sends without end looks at it.
         client: who asks, as limits count.
     """
@@ -46,6 +50,8 @@ class Context:
     settings: Settings
     work: Worker[Desk]
     asked: Rate
+    live: Live
+    pictures: Pictures
     stopping: threading.Event = field(default_factory=threading.Event)
     client: str = ""
 

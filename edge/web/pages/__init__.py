@@ -1,29 +1,23 @@
-"""The pages for people."""
+"""The pages for people: HTML that works without scripts, and better with them."""
 
-from __future__ import annotations
+from fastapi import APIRouter
 
-from html import escape
-
-from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse, Response
-
-from edge.web.problems import Problem
+from edge.web.pages import (
+    activity,
+    cameras,
+    classify,
+    files,
+    live,
+    registrations,
+    review,
+    search,
+    stream,
+    verdicts,
+)
+from edge.web.pages.plain import login_page, problem_page
 
 router = APIRouter()
+for part in (live, registrations, search, classify, activity, review, cameras, verdicts, stream, files):
+    router.include_router(part.router)
 
-
-def problem_page(_request: Request, problem: Problem) -> Response:
-    """Why a request wasn't answered as asked."""
-    text = f"<!doctype html><title>edge</title><h1>{escape(problem.title)}</h1><p>{escape(problem.hint)}</p>"
-    return HTMLResponse(text, problem.status, problem.headers)
-
-
-def login_page(_request: Request, problem: Problem | None) -> Response:
-    """The form that asks for the token."""
-    told = f"<p>{escape(problem.title)}</p>" if problem else ""
-    form = '<form method="post" action="/login"><input type="password" name="token"><button>Log in</button>'
-    return HTMLResponse(
-        f"<!doctype html><title>edge</title>{told}{form}",
-        problem.status if problem else 200,
-        problem.headers if problem else None,
-    )
+__all__ = ["login_page", "problem_page", "router"]
