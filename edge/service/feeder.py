@@ -103,7 +103,7 @@ class Feeder:
         self._collect(self._source.take(0.0 if waiting else 0.3))
         if self._fresh:
             self._date_some()
-        if self._backlog and not self._fresh and self._may_issue():
+        if self._backlog and not self._fresh:
             self._issue()
 
     def _collect(self, candidates: Sequence[Candidate]) -> None:
@@ -134,11 +134,14 @@ class Feeder:
 
     def _issue(self) -> None:
         alone = self._alone or self._suspect(self._backlog[0][2])
+        below = 1 if alone else GROUP // 2 + 1
+        # The disk is asked after the wait, during which it may have filled.
+        if not self._pipeline.wait_below(below, timeout=0.3) or not self._may_issue():
+            return
         if alone:
-            if self._pipeline.wait_below(1, timeout=0.3):
-                self._alone = False
-                self._issue_next()
-        elif self._pipeline.wait_below(GROUP // 2 + 1, timeout=0.3):
+            self._alone = False
+            self._issue_next()
+        else:
             self._issue_group(GROUP - self._pipeline.in_flight)
 
     def _examine(self, candidate: Candidate) -> Examined | None:

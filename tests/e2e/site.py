@@ -10,10 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import tomli_w
 
 from edge.service.report import is_running, last_health
@@ -31,11 +32,13 @@ class Site:
         folder: everything is below it.
         port: of the broker; None keeps delivery off.
         settings: more settings, as in the configuration file.
+        daemons: those that were started, in order.
     """
 
     folder: Path
     port: int | None = None
     settings: dict[str, Any] | None = None
+    daemons: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def drop(self) -> Path:
@@ -70,11 +73,11 @@ class Site:
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start the daemon; a test that leaves it running has it ended."""
-        return self._spawn(arguments, _environment())
+        return self._started(arguments, _environment())
 
     def start_with_path(self, path: Path, poison: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start the daemon with a ``sitecustomize`` from a folder, which finds ``poison`` in ``$POISON``."""
-        return self._spawn(arguments, _environment() | {"PYTHONPATH": str(path), "POISON": poison})
+        return self._started(arguments, _environment() | {"PYTHONPATH": str(path), "POISON": poison})
 
     def run_until_idle(self) -> None:
         """Process what is there, close, deliver, end; must succeed."""
@@ -112,8 +115,16 @@ class Site:
             shutil.copyfile(source, self.drop / deployment / source.name)
 
     def wait_ready(self) -> None:
-        """Wait until the daemon runs and has said how it is."""
-        wait_for(lambda: is_running(self.state) and last_health(self.state) is not None)
+        """Wait until the daemon runs and has said how it is; fail at once, with its log, if it has ended."""
+
+        def is_ready() -> bool:
+            ended = self.daemons and all(daemon.poll() is not None for daemon in self.daemons)
+            if ended:
+                code = self.daemons[-1].returncode
+                pytest.fail(f"the daemon ended with {code} before it was ready:\n{self.log()}")
+            return is_running(self.state) and last_health(self.state) is not None
+
+        wait_for(is_ready)
 
     def wait_for_files(self, number: int) -> None:
         """Wait until so many files have an outcome."""
@@ -122,6 +133,10 @@ class Site:
     def log(self) -> str:
         """What the daemon wrote to stderr."""
         return self._log().read_text(errors="replace") if self._log().exists() else ""
+
+    def _started(self, arguments: Iterable[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        self.daemons.append(self._spawn(arguments, environment))
+        return self.daemons[-1]
 
     def _spawn(self, arguments: Iterable[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
         with self._log().open("ab") as log:

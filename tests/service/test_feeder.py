@@ -137,6 +137,31 @@ def test_nothing_is_issued_while_there_is_no_space(bench: Bench) -> None:
     assert bench.issued() == ["a"]
 
 
+class _Filling(Pipeline):
+    """The disk fills while somebody waits for room."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__()
+        self._bench = bench
+
+    def wait_below(self, limit: int, timeout: float) -> bool:
+        """Room there is, space no more."""
+        found = super().wait_below(limit, timeout)
+        self._bench.space = False
+        return found
+
+
+def test_disk_that_fills_during_the_wait_for_room_stops_the_next_files(bench: Bench) -> None:
+    """It is asked when files are about to be issued, not only before that wait."""
+    bench.file("a", 0)
+    bench.space = False
+    feeder = bench.feeder()
+    feeder.step()
+    feeder._pipeline, bench.space = _Filling(bench), True
+    feeder.step()
+    assert (feeder.backlog, bench.ledger.suspects()) == (1, {})
+
+
 def test_suspects_are_tried_alone(bench: Bench) -> None:
     """What was under way when a process died is tried by itself; the next one waits for its outcome."""
     first, second = bench.file("a", 0), bench.file("b", 1)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from tests.children import minded
 from tests.service.collecting.shelf import BLUE, GREEN, NAME, RED, Shelf, picture
 
 KINDS = ("JPEG", "PNG", "WEBP", "BMP")
+ATTEMPTS = 5
 
 
 def fill(shelf: Shelf, pictures: int) -> None:
@@ -36,23 +40,43 @@ def fill(shelf: Shelf, pictures: int) -> None:
 def kill_again_and_again(shelf: Shelf, kills: int, pictures: int, seed: int) -> list[int]:
     """Start and kill the command while it works; returns how many files were settled after each kill.
 
-    Each time it is let come a little further, and killed at a moment of its own within a group.
+    Each time it is let come a little further, and killed at a moment of its own within a group. Where it was
+    done before the signal came, since the machine was busy with others, it is put back to where it had begun
+    and let go again, for a shorter time.
     """
     moments = random.Random(seed)
-    settled = []
-    for kill in range(kills):
-        child = _start(shelf)
-        target = (kill + 1) * pictures // (kills + 2)
-        deadline = time.monotonic() + 60
-        while _settled(shelf) < target and child.poll() is None:
-            assert time.monotonic() < deadline, "waited too long"
-            time.sleep(0.002)
-        time.sleep(moments.uniform(0, 0.03))
-        assert child.poll() is None, "it was done before it was killed"
-        child.kill()
-        child.wait()
-        settled.append(_settled(shelf))
-    return settled
+    return [
+        _killed_on_the_way(shelf, pictures, (kill + 1) * pictures // (kills + 2), moments.uniform(0, 0.03))
+        for kill in range(kills)
+    ]
+
+
+def _killed_on_the_way(shelf: Shelf, pictures: int, target: int, longer: float) -> int:
+    """Kill it some time after so many files were settled, and before all are; returns how many then were."""
+    folder = folder_of(shelf.settings, NAME)
+    before = folder.with_name(f"{NAME}-before")
+    if folder.exists():
+        shutil.copytree(folder, before)
+    for attempt in range(ATTEMPTS):
+        _kill(_start(shelf), lambda: _settled(shelf) >= target, longer / 4**attempt)
+        if (settled := _settled(shelf)) < pictures:
+            shutil.rmtree(before, ignore_errors=True)
+            return settled
+        shutil.rmtree(folder)
+        if before.exists():
+            shutil.copytree(before, folder)
+    raise AssertionError(f"it was done before it was killed, {ATTEMPTS} times")
+
+
+def _kill(child: subprocess.Popen[bytes], is_time: Callable[[], bool], longer: float) -> None:
+    """Kill it so many seconds after it is time; it may be done before, but mustn't fail."""
+    deadline = time.monotonic() + 60
+    while not is_time() and child.poll() is None:
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.002)
+    time.sleep(longer)
+    child.kill()
+    assert child.wait() in (0, -signal.SIGKILL)
 
 
 def finish(shelf: Shelf) -> None:
