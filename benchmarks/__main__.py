@@ -20,6 +20,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "search_quality": (),
     "collection": ("--files", "210", "--known", "20000"),
     "delivery": (),
+    "web_load": ("--seconds", "10"),
 }
 """Name -> arguments that keep it short."""
 
