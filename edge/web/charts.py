@@ -77,9 +77,10 @@ class Chart:
 
 
 def styles(series: Sequence[Series]) -> dict[str, str]:
-    """Label -> the class of its colour; grey for those without a name of their own."""
+    """Label -> the class of its colour; two greys for those without a name of their own."""
     free = iter(range(len(series)))
-    return {s.label: "none" if s.label in (UNIDENTIFIED, OTHERS) else str(next(free)) for s in series}
+    grey = {UNIDENTIFIED: "none", OTHERS: "other"}
+    return {s.label: grey.get(s.label) or str(next(free)) for s in series}
 
 
 def daily(found: Activity) -> Chart:
@@ -174,7 +175,7 @@ def _stacked(
     )
     return Chart(
         tuple(bars),
-        tuple(Tick(round(_LEFT + number * wide, 2), text) for number, text in ticks.items()),
+        tuple(Tick(round(_LEFT + (number + 0.5) * wide, 2), text) for number, text in ticks.items()),
         tuple(
             Tick(round(_TOP + room * (1 - value / ceiling), 2), str(value))
             for value in range(0, ceiling + 1, rise)

@@ -9,12 +9,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from edge.web.context import Here
-from edge.web.redirects import local
 from edge.web.pages.assets import Asset, assets
 from edge.web.pages.registrations import media_of
 from edge.web.pages.render import THEME, THEMES
 from edge.web.pictures import WIDTHS
 from edge.web.problems import Problem, RefusedError
+from edge.web.redirects import local
 from edge.web.uploads import Uploaded
 
 router = APIRouter()

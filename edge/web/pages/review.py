@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from edge.service.browsing import choices, queue
 from edge.service.browsing.reviewing import Queue
@@ -13,12 +13,23 @@ from edge.store.browsing import Listed, listed
 from edge.store.database import Database
 from edge.store.outbox import Outbox
 from edge.store.overview import Named, deployments
+from edge.vision.labels import load_label_set
 from edge.web.context import Here
-from edge.web.pages.render import page
+from edge.web.pages.registrations import media_of
+from edge.web.pages.render import fragment, page
 from edge.web.pages.wishes import wanted
 
 router = APIRouter()
-_SUGGESTED: Final = 5
+
+
+class Suggested(NamedTuple):
+    """A label to choose, and how likely it is, 0 to 1; None where that isn't known."""
+
+    label: str
+    confidence: float | None = None
+
+
+_SUGGESTED: Final = 4
 
 
 @router.get("/review")
@@ -43,7 +54,17 @@ def review(request: Request, here: Here) -> Response:
         )
 
 
-def suggested(found: Queue, labels: list[Named]) -> list[str]:
+@router.get("/review/guesses")
+def guesses(here: Here, media: str, label: str = "") -> Response:
+    """Names that a picture is nearest to, as buttons, without the one that it has."""
+    media_id = media_of(media)
+    labels = load_label_set(here.settings.vision.labels)
+    found = here.ask(lambda desk: desk.classify_media(media_id, labels))
+    shown = [Suggested(guess.label, guess.confidence) for guess in found.top if guess.label != label]
+    return HTMLResponse(fragment(here, "guesses.html", suggested=shown))
+
+
+def suggested(found: Queue, labels: list[Named]) -> list[Suggested]:
     """Labels that it may well be: what its images were taken for, then what comes here most."""
     if found.row is None:
         return []
@@ -53,7 +74,7 @@ def suggested(found: Queue, labels: list[Named]) -> list[str]:
     often = [n.label for n in sorted(labels, key=lambda n: -n.registrations) if n.registrations]
     unique = dict.fromkeys([*votes, *seen, *often])
     unique.pop(registration.label, None)
-    return list(unique)[:_SUGGESTED]
+    return [Suggested(label) for label in list(unique)[:_SUGGESTED]]
 
 
 def _delivery(database: Database, done: list[Listed]) -> str:

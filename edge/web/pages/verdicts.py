@@ -15,9 +15,9 @@ from edge.service.relabel import relabel, unlabel
 from edge.store.database import Database
 from edge.store.queries import scientific_names
 from edge.web.context import Here
-from edge.web.redirects import local
 from edge.web.pages.registrations import media_of
 from edge.web.pages.render import link
+from edge.web.redirects import local
 from edge.web.uploads import Upload, Uploaded
 
 router = APIRouter()

@@ -9,7 +9,7 @@ from edge.delivery.messages import timestamp
 from edge.registration.types import UNIDENTIFIED
 
 _PPM: Final = 1_000_000
-_SPANS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
+_SPANS: Final = ((31_557_600, "y"), (86_400, "d"), (3600, "h"), (60, "min"))
 _SIZES: Final = ("B", "kB", "MB", "GB", "TB")
 _KILO: Final = 1000
 

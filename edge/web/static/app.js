@@ -90,14 +90,6 @@
     setTimeout(() => { button.disabled = true; setTimeout(() => { button.disabled = false; }, 8000); });
   });
 
-  // --- theme: at once, and kept by the server --------------------------------------------------------
-  $("form.theme")?.addEventListener("submit", (event) => {
-    event.preventDefault();
-    const body = new URLSearchParams(new FormData(event.target, event.submitter));
-    root.dataset.theme = body.get("theme");
-    fetch(event.target.action, { method: "POST", body, redirect: "manual" }).finally(() => location.reload());
-  });
-
   // --- reviewing by keys ---------------------------------------------------------------------------------
   const KEYS = "edge-keys";
   const allowed = () => localStorage.getItem(KEYS) !== "off";
@@ -141,5 +133,9 @@
     say(lines.join(". ") || "That didn't work. Reload the page.");
   });
   document.addEventListener("htmx:sendError", () => say("The device can't be reached."));
-  document.addEventListener("htmx:afterSwap", judged);
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.target.id !== "review" && event.detail.target?.id !== "review") return;
+    judged();
+    $("#review h1")?.focus({ preventScroll: true });
+  });
 })();
