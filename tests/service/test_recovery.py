@@ -335,7 +335,7 @@ def test_first_start_is_no_recovery(tmp_path: Path) -> None:
 def test_log_with_garbage_is_found_and_what_is_sound_goes_on(tmp_path: Path) -> None:
     """SQLite would read the log up to there and say nothing; numbers would be given out twice."""
     desk = Corrigible.at(tmp_path)
-    for image in _images(10):
+    for image in _images(8):  # few enough that none is moved from the log into the database
         desk.record(image)
     before = desk.messages()
     # A killed process leaves its log; closing would write it back.
@@ -345,12 +345,12 @@ def test_log_with_garbage_is_found_and_what_is_sound_goes_on(tmp_path: Path) -> 
         (tmp_path / name).write_bytes(content)
     (tmp_path / f"{DATABASE}-shm").unlink(missing_ok=True)
     with (tmp_path / f"{DATABASE}-wal").open("r+b") as wal:
-        wal.seek(32 + 40 * (24 + PAGE) + 500)
+        wal.seek(32 + 70 * (24 + PAGE) + 500)
         wal.write(b"\xa5" * 100)
     desk = _reopened(tmp_path)
     assert desk.database.epoch != before[0].epoch
-    assert 0 < len(desk.observations("cam-0")) < 5
-    for image in _images(10):
+    assert 0 < len(desk.observations("cam-0")) < 4
+    for image in _images(8):
         desk.record(image)
     _say_everything(desk)
     assert _held(_table(before, desk.messages())) == _on_record(desk)
