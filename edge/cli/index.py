@@ -135,8 +135,8 @@ def remove_command(
 ) -> None:
     """Remove a collection: its database and its index. The pictures themselves aren't touched.
 
-    Example:
-        edge collections remove sights
+    Examples:
+        edge collections remove sights --state ~/edge
     """
     settings = configuration(config, state=state).settings
     if not yes and not typer.confirm(f"Remove collection {name}? The pictures themselves stay.", err=True):

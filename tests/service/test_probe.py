@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from edge.service import probe
 from edge.testing import jpeg_bytes, torn
@@ -47,6 +48,19 @@ def test_provider_that_fails_condemns_no_image(
     image = tmp_path / "a.JPG"
     image.write_bytes(jpeg_bytes(64, 48))
     assert probe.survives(bundle, image, MAX_PIXELS, cache=tmp_path)
+
+
+def test_picture_of_another_kind_is_looked_at(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Collections hold PNG files as well; they come as far as the models, and die there like others."""
+    (tmp_path / "sitecustomize.py").write_text(_DEADLY)
+    image = tmp_path / "a.png"
+    Image.new("RGB", (64, 48), "green").save(image)
+    assert probe.survives(bundle, image, MAX_PIXELS, cache=tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("MANNER", "kill")
+    assert not probe.survives(bundle, image, MAX_PIXELS, cache=tmp_path)
 
 
 def test_image_that_ends_the_process_is_told(
