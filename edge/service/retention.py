@@ -52,6 +52,7 @@ class Cleaner:
         self._db = database
         self._retention = Retention(database)
         self._place = Place()
+        self._seq = 0
 
     def step(self, now: int, *, since: int = EVER) -> Step:
         """Remove some.
@@ -65,23 +66,25 @@ class Cleaner:
             DiskFullError: not even that can be written down now.
             StoreError: a file can't be removed.
         """
-        removed = [self._messages(now, since), self._snapshots(now, since), self._damaged(now)]
-        originals = self._originals(now, since)
-        return Step(sum(removed) + originals.removed, originals.more or max(removed) >= SLICE)
+        messages, originals = self._messages(now, since), self._originals(now, since)
+        removed = [self._snapshots(now, since), self._damaged(now)]
+        more = messages.more or originals.more or max(removed) >= SLICE
+        return Step(messages.removed + originals.removed + sum(removed), more)
 
-    def _messages(self, now: int, since: int) -> int:
+    def _messages(self, now: int, since: int) -> Step:
         keep = self._settings.store.keep_acknowledged
         before = cutoff(now, keep, since)
         if before is None:
-            return 0
+            return Step(0, more=False)
         with self._db.transaction():
-            number = Outbox(self._db).prune(before, 5 * SLICE)
+            number, after = Outbox(self._db).prune(before, 5 * SLICE, self._seq)
             if number:
                 what = "delivered messages"
                 self._retention.record(
                     [Removal(now, "message", what, number, 0, f"older than {_days(keep)}")]
                 )
-        return number
+        self._seq = after
+        return Step(number, more=after > 0)
 
     def _snapshots(self, now: int, since: int) -> int:
         store = self._settings.store

@@ -1,7 +1,7 @@
 """The outbox: messages that were committed with the images that caused them, until they are acknowledged.
 
-``seq`` begins at 1 and grows by one without gaps within an epoch; rows are removed from the front only, once
-they were acknowledged and their time is up.
+``seq`` begins at 1 and grows by one without gaps within an epoch. A row is removed once it was acknowledged
+and its time is up, whatever becomes of those before it: one that waits, or was set aside, keeps no other.
 """
 
 from __future__ import annotations
@@ -60,6 +60,13 @@ class OutboxCounts(NamedTuple):
     acked: int
 
 
+class Pruned(NamedTuple):
+    """What a step of pruning did: how many it removed, and where the next goes on; 0 if that was the end."""
+
+    removed: int
+    after: int
+
+
 class Outbox:
     """Reads and writes ``outbox``."""
 
@@ -70,8 +77,7 @@ class Outbox:
     def head(self) -> int:
         """The last number given out; 0 before the first."""
         row = self._db.one("SELECT MAX(seq) FROM outbox")
-        last = row[0] if row else None
-        return int(last) if last is not None else self._pruned_to()
+        return max(int((row[0] if row else 0) or 0), self._number("pruned_to"))
 
     def append(
         self, about: Registration, kind: ChangeKind, build: Callable[[int], bytes], stamp: Stamp
@@ -154,30 +160,54 @@ class Outbox:
     def counts(self) -> OutboxCounts:
         """Messages by state.
 
-        It is asked every second, so what was delivered isn't counted: numbers have no gaps.
+        It is asked every second, so what was delivered isn't counted: numbers have no gaps but for those of
+        the rows that were removed, and how many these are is on record.
         """
-        pending, aside, first, last = self._db.execute(
+        pending, aside, last, pruned_to, pruned = self._db.execute(
             "SELECT (SELECT COUNT(*) FROM outbox INDEXED BY outbox_pending WHERE state = 'pending'), "
             "(SELECT COUNT(*) FROM outbox INDEXED BY outbox_set_aside WHERE state = 'set_aside'), "
-            "(SELECT MIN(seq) FROM outbox), (SELECT MAX(seq) FROM outbox)"
+            "(SELECT MAX(seq) FROM outbox), (SELECT value FROM meta WHERE key = 'pruned_to'), "
+            "(SELECT value FROM meta WHERE key = 'pruned')"
         )[0]
-        total = 0 if last is None else last - first + 1
-        return OutboxCounts(pending, aside, total - pending - aside)
+        head = max(last or 0, int(pruned_to or 0))
+        return OutboxCounts(pending, aside, head - int(pruned or pruned_to or 0) - pending - aside)
 
-    def prune(self, before: int, limit: int = 1000) -> int:
-        """Remove messages from the front, acknowledged before a time; returns how many, at most ``limit``."""
+    def prune(self, before: int, limit: int = 1000, after: int = 0) -> Pruned:
+        """Remove messages that were acknowledged before a time.
+
+        Args:
+            before: ms UTC by the device's clock.
+            limit: so many are looked at.
+            after: number of the last one looked at; 0 begins.
+        """
         with self._db.transaction():
-            rows = self._db.execute("SELECT seq, state, acked FROM outbox ORDER BY seq LIMIT ?", (limit,))
-            last = None
-            for seq, state, acked in rows:
-                if state != "acked" or acked is None or acked >= before:
+            rows = self._db.execute(
+                "SELECT seq, state, acked, created FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?",
+                (after, limit),
+            )
+            old = []
+            for seq, state, acked, created in rows:
+                if state == "acked" and acked is not None and acked < before:
+                    old.append(seq)
+                elif created >= before:  # nor can any that were made after it be so old
+                    rows = []
                     break
-                last = seq
-            if last is None:
-                return 0
-            self._db.remember("pruned_to", str(last))
-            return len(self._db.execute("DELETE FROM outbox WHERE seq <= ? RETURNING seq", (last,)))
+            self._remove(old)
+        return Pruned(len(old), rows[-1][0] if len(rows) == limit else 0)
 
-    def _pruned_to(self) -> int:
-        row = self._db.one("SELECT value FROM meta WHERE key = 'pruned_to'")
+    def _remove(self, seqs: Sequence[int]) -> None:
+        if not seqs:
+            return
+        removed = self._removed() + len(seqs)
+        self._db.remember("pruned_to", str(max(self._number("pruned_to"), seqs[-1])))
+        self._db.remember("pruned", str(removed))
+        self._db.execute_many("DELETE FROM outbox WHERE seq = ?", [(seq,) for seq in seqs])
+
+    def _removed(self) -> int:
+        """How many rows were removed in this epoch; only from the front where no number of them is kept."""
+        row = self._db.one("SELECT value FROM meta WHERE key = 'pruned'")
+        return int(row[0]) if row else self._number("pruned_to")
+
+    def _number(self, key: str) -> int:
+        row = self._db.one("SELECT value FROM meta WHERE key = ?", (key,))
         return int(row[0]) if row else 0

@@ -100,10 +100,11 @@ class Retention:
             self.record([removal])
 
     def count_messages(self, before: int) -> int:
-        """Messages at the front that were acknowledged before a time."""
+        """Messages that were acknowledged before a time, as ``Outbox.prune`` finds them."""
         row = self._db.one(
-            "SELECT COUNT(*) FROM outbox WHERE seq < COALESCE((SELECT seq FROM outbox "
-            "WHERE state != 'acked' OR acked IS NULL OR acked >= ? ORDER BY seq LIMIT 1), 9e18)",
+            "SELECT COUNT(*) FROM outbox WHERE state = 'acked' AND acked < ?1 AND seq < COALESCE((SELECT seq "
+            "FROM outbox WHERE created >= ?1 AND (state != 'acked' OR IFNULL(acked, ?1) >= ?1) "
+            "ORDER BY seq LIMIT 1), 9e18)",
             (before,),
         )
         return int(row[0]) if row else 0
@@ -174,7 +175,8 @@ class Retention:
     def _is_acknowledged(self, seq: int) -> bool:
         if self._db.one("SELECT 1 FROM meta WHERE key = 'restate_after'"):
             return False  # numbers on record may be another epoch's
+        row = self._db.one("SELECT state FROM outbox WHERE seq = ?", (seq,))
+        if row is not None:
+            return bool(row[0] == "acked")
         pruned = self._db.one("SELECT value FROM meta WHERE key = 'pruned_to'")
-        if pruned is not None and 0 < seq <= int(pruned[0]):
-            return True
-        return self._db.one("SELECT 1 FROM outbox WHERE seq = ? AND state = 'acked'", (seq,)) is not None
+        return pruned is not None and 0 < seq <= int(pruned[0])  # only acknowledged ones are removed

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.delivery.messages import ReplayRequest, Span
+from edge.delivery.replay import Replay
 from edge.errors import StoreError
 from edge.service.retention import SLICE, Cleaner, due
 from edge.service.work import Outcome
@@ -148,6 +150,32 @@ def test_messages_that_were_pruned_count_as_told(tmp_path: Path) -> None:
     assert _clean(desk, settings, now=2**45) > 2
     assert Outbox(desk.database).counts() == (0, 0, 0)
     assert _originals(tmp_path) == []
+
+
+def test_message_that_was_set_aside_keeps_its_image_and_no_other_message(tmp_path: Path) -> None:
+    """What was delivered behind it goes; it stays, isn't told, and a replay says which are missing."""
+    settings = _settings(tmp_path, keep_originals=86400.0, keep_acknowledged=86400.0)
+    desk = _desk(tmp_path)
+    desk.record(_image(tmp_path, "a", 0), close=True)
+    outbox = Outbox(desk.database)
+    aside = outbox.head()
+    for row in outbox.pending(0, 10):
+        outbox.set_aside(row.seq, "too large")
+    desk.record(_image(tmp_path, "b", 5000), close=True)
+    _acknowledge(desk)
+    _back_up(desk)
+    last = outbox.head()
+    assert due(settings, desk.database, 2**45)[0].number == last - aside
+    _clean(desk, settings, now=2**45)
+    assert [row.seq for row in outbox.range(1, last)] == list(range(1, aside + 1))
+    assert _originals(tmp_path) == ["a"]
+    replay = Replay(ReplayRequest.model_validate({"epoch": "e", "from": 1, "to": last}), outbox)
+    assert replay.next() is None
+    assert replay.reply().missing == (Span.model_validate({"from": 1, "to": last}),)
+    outbox.retry([aside])
+    assert [row.seq for row in outbox.pending(0, 10)] == [aside]
+    desk.record(_image(tmp_path, "c", 9000), close=True)
+    assert outbox.head() > last
 
 
 def test_nothing_of_a_replaced_epoch_counts_as_told(tmp_path: Path) -> None:
