@@ -124,7 +124,7 @@ def _row(case: Case, data: bytes, vision: Vision, sha256: str, minute: int) -> M
 
 
 def print_words(desk: Desk, database: Database, images: dict[str, Case]) -> None:
-    """Precision among the first five and average precision of each query; the means where there is a truth."""
+    """Precision among the first five and average precision of each query; means where there is a truth."""
     print(f"{'words':12} {'images':>6} {'first 5':>8} {'best possible':>14} {'AP':>5}  first")
     searcher, shares, precisions = desk.searcher(database), [], []
     for query, species in QUERIES.items():
@@ -150,53 +150,61 @@ def average_precision(right: npt.NDArray[np.bool_]) -> float:
     return float(np.mean((np.arange(len(ranks)) + 1) / (ranks + 1))) if len(ranks) else 0.0
 
 
-def print_pictures(desk: Desk, database: Database, images: dict[str, Case]) -> None:
-    """For each jaguar the share of jaguars among the twelve that it finds, itself left out."""
+def print_pictures(desk: Desk, database: Database, images: dict[str, Case], root: Path) -> None:
+    """The share of jaguars among the twelve that each finds, itself left out: by its file, and on record."""
     searcher, shares = desk.searcher(database), []
-    print(f"{'picture':32} jaguars among its first 12")
+    wanted = Wanted(top=13, every=True)
+    print(f"{'jaguars among the first 12 of':32} file  on record")
     jaguars = [m for m, case in images.items() if case.truth == "Jaguar"]
     for media_id in jaguars:
-        hits = searcher.by_media(media_id, Wanted(top=13, every=True)).hits
-        others = [hit.place.media_id for hit in hits if hit.place.media_id != media_id][:12]
-        shares.append(np.mean([images[other].truth == "Jaguar" for other in others]))
-        print(f"{images[media_id].file:32} {shares[-1]:.2f}")
+        data = (root / images[media_id].file).read_bytes()
+        answers = (searcher.by_picture(data, wanted), searcher.by_media(media_id, wanted))
+        pair = []
+        for answer in answers:
+            others = [h.place.media_id for h in answer.hits if h.place.media_id != media_id][:12]
+            pair.append(float(np.mean([images[other].truth == "Jaguar" for other in others])))
+        shares.append(pair)
+        print(f"{images[media_id].file:32} {pair[0]:.2f}  {pair[1]:.2f}")
     chance = (len(jaguars) - 1) / (len(images) - 1)
-    print(f"mean {np.mean(shares):.2f}, median {np.median(shares):.2f}; by chance {chance:.2f}\n")
+    mean, median = np.mean(shares, axis=0), np.median(shares, axis=0)
+    print(f"{'mean':32} {mean[0]:.2f}  {mean[1]:.2f}   by chance {chance:.2f}")
+    print(f"{'median':32} {median[0]:.2f}  {median[1]:.2f}\n")
 
 
-def print_classes(desk: Desk, database: Database, images: dict[str, Case]) -> None:
+def print_classes(desk: Desk, images: dict[str, Case], root: Path) -> None:
     """Likeliest label and likeliest three right over ena24, of the images whose species the set has."""
-    own = {m: case for m, case in images.items() if case.file.startswith("ena24/")}
+    own = [case for case in images.values() if case.file.startswith("ena24/")]
     print("label set        labels nameable  top 1  top 3  stated  right  unknown, of the others")
-    given = class_labels(sorted({case.truth for case in own.values()}))
+    given = class_labels(sorted({case.truth for case in own}))
     sets = [load_label_set(name) for name in sorted(list_label_sets())]
     for labels in (given, *sets):
         named = {name.replace("_", " "): name for name in labels.names}
-        known = {m: named[case.truth] for m, case in own.items() if case.truth in named}
-        shown = {m: desk.classify_media(database, m, labels) for m in own}
-        first = sum(shown[m].top[0].label == truth for m, truth in known.items())
-        three = sum(truth in [guess.label for guess in shown[m].top] for m, truth in known.items())
-        stated = [m for m in known if shown[m].label]
-        right = sum(shown[m].label == known[m] for m in stated)
-        rest = [m for m in own if m not in known]
-        unknown = sum(shown[m].label is None for m in rest)
+        shown = [(desk.classify((root / case.file).read_bytes(), labels), case.truth) for case in own]
+        known = [(found, named[truth]) for found, truth in shown if truth in named]
+        rest = [found for found, truth in shown if truth not in named]
+        first = sum(found.top[0].label == truth for found, truth in known)
+        three = sum(truth in [guess.label for guess in found.top] for found, truth in known)
+        stated = [(found.label, truth) for found, truth in known if found.label]
+        right = sum(label == truth for label, truth in stated)
+        unknown = sum(found.label is None for found in rest)
         figures = f"{len(labels.names):6} {len(known):8} {first:6} {three:6} {len(stated):7} {right:6}"
         print(f"{labels.name:16} {figures}  {unknown}/{len(rest)}")
     print()
 
 
-def verdicts(desk: Desk, database: Database, images: dict[str, Case]) -> Iterator[Verdict]:
+def verdicts(desk: Desk, images: dict[str, Case], root: Path) -> Iterator[Verdict]:
     """Each image with a label set that has its species and one that doesn't, of three kinds."""
     full = load_label_set("north-america")
     species = sorted({case.truth for case in images.values()})
     draw = np.random.default_rng(0)
-    for media_id, case in images.items():
+    for case in images.values():
+        data = (root / case.file).read_bytes()
         others = [name for name in species if name != case.truth]
         few = [str(name) for name in draw.choice(others, 4, replace=False)]
         for kind, without in (("full", _names(full)), ("few alike", few), ("few unlike", list(FAR))):
             rest = [name for name in without if name != case.truth]
             for known, names in ((True, [*rest, case.truth]), (False, rest)):
-                shown = desk.classify_media(database, media_id, _only(full, names))
+                shown = desk.classify(data, _only(full, names))
                 right = known and shown.top[0].label == case.truth.replace(" ", "_")
                 yield Verdict(kind, shown.confidence, known, right)
 
@@ -252,9 +260,9 @@ def main() -> None:
         images = take_in(root, list(cases(root)), settings, database)
         desk = Desk(settings)
         print_words(desk, database, images)
-        print_pictures(desk, database, images)
-        print_classes(desk, database, images)
-        print_calibration(list(verdicts(desk, database, images)))
+        print_pictures(desk, database, images, root)
+        print_classes(desk, images, root)
+        print_calibration(list(verdicts(desk, images, root)))
         desk.close()
         database.close()
 

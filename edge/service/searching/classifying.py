@@ -42,7 +42,7 @@ class Classified:
         confidence: probability of the likeliest label, 0 to 1, whether it is stated or not.
         top: the likeliest, best first: three, if no other number was asked for and there are so many.
         known: probability that it is any of the labels.
-        animals: found in it; with none the whole picture was classified.
+        animals: found in it; without any, what was likeliest to be one was classified, or the whole picture.
         people: boxes of people in it, left, top, right, bottom, 0 to 1; only of pictures that are not
             on record.
     """
@@ -84,7 +84,7 @@ class Judge:
         return self._classified(pool, looked, top)
 
     def _regions(self, looked: Looked) -> tuple[Float32, Float32]:
-        if self.whole:
+        if self.whole or looked.unsure:
             return looked.vectors, np.concatenate([[_WHOLE], looked.scores]).astype(np.float32)
         if len(looked.scores):
             return looked.vectors[1:], looked.scores
@@ -100,7 +100,7 @@ class Judge:
             confidence=first.confidence,
             top=guesses[:top],
             known=float(1 - pool[-1]),
-            animals=len(looked.scores),
+            animals=0 if looked.unsure else len(looked.scores),
             people=looked.people,
         )
 

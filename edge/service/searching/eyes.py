@@ -14,6 +14,7 @@ from edge.service.searching.caches import cache_of
 from edge.settings import Settings
 from edge.vision.anything import anything
 from edge.vision.crops import Corners
+from edge.vision.detect import thresholds_of
 from edge.vision.foreign import as_jpeg
 from edge.vision.labels import LabelSet, load_label_set
 from edge.vision.manifest import bundle_sha256, load_manifest
@@ -26,6 +27,8 @@ from edge.vision.sight import Box
 Float32 = npt.NDArray[np.float32]
 GIVEN: Final = "given"
 """Name of a label set whose classes were named by hand."""
+UNSURE: Final = 1 / 3
+"""Of the threshold from which a detection counts: down to here it is looked at where there is none."""
 
 
 class Space(NamedTuple):
@@ -49,11 +52,13 @@ class Looked(NamedTuple):
         vectors: (1 + k, dimension) float32 of length 1: the whole, then k animals.
         scores: (k,) float32 of the detector, 0 to 1.
         people: their boxes, left, top, right, bottom, 0 to 1.
+        unsure: whether the detector isn't sure of the one animal there is.
     """
 
     vectors: Float32
     scores: Float32
     people: tuple[Corners, ...] = ()
+    unsure: bool = False
 
 
 class Eyes(Protocol):
@@ -111,13 +116,20 @@ class BundleEyes:
         return direction(self._texts.embed(texts))[None]
 
     def look(self, data: bytes) -> Looked:
-        """See ``Eyes``."""
+        """See ``Eyes``.
+
+        Who shows a picture means something in it: where the detector is sure of no animal, the likeliest is
+        looked at.
+        """
         most = self._settings.intake.max_pixels
         sight = self._vision.see(as_jpeg(data, most), most)
         vectors = np.stack([e.vector for e in sight.embeddings]).astype(np.float32)
-        scores = [d.score for d in sight.detections if d.kind == "animal"]
+        scores = [d.score for d in sight.detections if d.kind == "animal"][: len(vectors) - 1]
+        sure = sum(score >= self._threshold for score in scores)
+        shown = sure or min(1, len(scores))
         people = tuple(_corners(d.box) for d in sight.detections if d.kind == "person")
-        return Looked(vectors, np.array(scores[: len(vectors) - 1], np.float32), people)
+        unsure = not sure and shown > 0
+        return Looked(vectors[: 1 + shown], np.array(scores[:shown], np.float32), people, unsure)
 
     def open_set(self, labels: LabelSet) -> OpenSet:
         """See ``Eyes``. Vectors are kept on disk, but for those of classes that somebody named by hand."""
@@ -130,9 +142,14 @@ class BundleEyes:
 
     @cached_property
     def _vision(self) -> Vision:
-        settings = self._settings.vision.model_copy(update={"snapshots": False})
+        unsure = self._threshold * UNSURE
+        settings = self._settings.vision.model_copy(update={"snapshots": False, "animal": unsure})
         labels = load_label_set(settings.labels)
         return Vision.open(self._bundle, labels, settings, self._cache)
+
+    @property
+    def _threshold(self) -> float:
+        return thresholds_of(self._manifest.detector, self._settings.vision)["animal"]
 
     @cached_property
     def _cache(self) -> Path:

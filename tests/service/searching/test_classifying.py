@@ -75,6 +75,15 @@ def test_the_detector_s_score_is_how_loud_an_animal_speaks() -> None:
     assert shown.confidence == pytest.approx(0.9, abs=0.05)
 
 
+def test_what_may_be_an_animal_speaks_beside_the_whole_picture() -> None:
+    """Where the detector is sure of none, neither has the word alone, and no animal is counted."""
+    seen = looked(BADGER, FOX, scores=(0.1,))._replace(unsure=True)
+    shown = judge().judge(seen)
+    assert [guess.label for guess in shown.top[:2]] == ["Badger", "Fox"]
+    assert shown.top[1].confidence == pytest.approx(0.25, abs=0.03)
+    assert shown.animals == 0
+
+
 def test_classes_that_aren_t_animals_are_read_from_the_whole_picture() -> None:
     """An animal that is none of the classes doesn't hide what surrounds it, and one that is counts."""
     assert judge(whole=True).judge(looked(FOX, WATERFALL)).label == "Fox"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from edge.cli.app import app
+from edge.configuration import load
 from edge.demo.scenes import Figure, Place, Scene, compose
-from edge.errors import ImageError
+from edge.errors import ImageError, SearchError
+from edge.service.searching import Desk, Wanted, class_labels
+from edge.store.database import open_database, open_readonly
 from edge.testing import jpeg_bytes, torn, write_jpeg
 from tests.e2e.site import Site
 from tests.shared import shared
@@ -71,6 +75,36 @@ def test_a_picture_finds_the_same_animal_elsewhere(made: Site, tmp_path: Path) -
     """The animal counts, not only the background: a bison in the woods finds the one in the meadow."""
     path = write_jpeg(tmp_path / "new.jpg", compose(Scene(WOODLAND, (Figure("bison", 0.4, 0.6),))))
     assert search(made, "image", str(path))[0]["deployment"] == "bison"
+
+
+def test_an_animal_that_the_detector_isn_t_sure_of_is_looked_at(made: Site) -> None:
+    """In a picture that somebody asks with the likeliest animal counts, if there is no other."""
+    data = (made.drop / "jaguar" / "jaguar.jpg").read_bytes()
+    labels = class_labels(["jaguar", "bison", "wild boar"])
+    for threshold, animals in ((0.2, 1), (0.95, 0)):
+        settings = load(made.config, {"vision": {"animal": threshold}}).settings
+        desk = Desk(settings)
+        shown = desk.classify(data, labels)
+        assert (shown.top[0].label, shown.animals) == ("jaguar", animals)
+        with closing(open_readonly(settings.state)) as database:
+            hits = desk.searcher(database).by_picture(data, Wanted()).hits
+        assert hits[0].place.deployment == "jaguar"
+        desk.close()
+
+
+def test_a_desk_follows_the_database(made: Site, tmp_path: Path) -> None:
+    """After another database has taken the place of the one before, its images are what is found."""
+    state = tmp_path / "state"
+    shutil.copytree(made.state, state)
+    desk = Desk(load(made.config, {"state": state}).settings)
+    with closing(open_readonly(state)) as database:
+        assert len(desk.searcher(database).by_words("jaguar", Wanted()).hits) == 4
+    for file in state.glob("edge.db*"):
+        file.unlink()
+    open_database(state).close()
+    with closing(open_readonly(state)) as database, pytest.raises(SearchError, match="nothing to search"):
+        desk.searcher(database).by_words("jaguar", Wanted())
+    desk.close()
 
 
 def test_a_media_id_answers_as_its_file_does(made: Site) -> None:
