@@ -123,7 +123,7 @@ class Library:
         """Images, best first; those with the same score by ascending id. Computed as far as it is read.
 
         Each comes once. Scores are those of the vectors in the store. An approximate index finds nearly all
-        of the best; one that it finds late comes late.
+        of the best; what it finds late comes late, be it an image or an image's better vector.
 
         Args:
             queries: (q, dimension) float32, each of length 1, q at least 1. An image's score is that of the

@@ -10,6 +10,7 @@ import numpy as np
 from edge.search.types import Float32, Match, Numbers, Source
 
 T = TypeVar("T")
+_DIGITS: Final = 9
 _DOUBT: Final = 1e-5
 """Two ways of adding up the same products differ by less."""
 
@@ -50,8 +51,9 @@ class Ranking:
     def _score(self, ids: Numbers) -> None:
         found = self._source.rows(ids.tolist())
         products = found.vectors.astype(np.float64) @ self._queries.T
-        # A vector rounded to float16 can be a little longer than 1.
-        scores = np.minimum(products.max(1, initial=-np.inf), 1.0).tolist()
+        # What is equal must be, in whatever order products were added up; and a vector that was rounded to
+        # float16 can be a little longer than 1.
+        scores = np.minimum(products.max(1, initial=-np.inf).round(_DIGITS), 1.0).tolist()
         for media_id, score in zip(found.media, scores, strict=True):
             if score > self._best.get(media_id, -np.inf):
                 self._best[media_id] = score
