@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import warnings
 import zlib
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from edge.errors import ImageError
@@ -22,6 +25,8 @@ from edge.sniff import name_of
 from edge.vision.decode import read_header
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from PIL import Image
 
 JPEG: Final = b"\xff\xd8\xff"
@@ -41,6 +46,11 @@ LONGEST_SIDE: Final = 65_500
 ENOUGH: Final = 32
 """Bytes from the start of a file that `is_picture` wants."""
 
+LARGE: Final = 16_000_000
+"""Pixels above which a picture waits while another such is decoded: each takes up to 8 bytes a pixel."""
+
+_one_at_a_time: Final = threading.Lock()  # memory is the process's, so this is too
+_STRIP: Final = 256
 _QUALITY: Final = 95
 _TAKEN: Final = "a JPEG, PNG, WebP, TIFF, BMP or GIF can be used"
 # What Pillow's readers raise on damage: most is OSError or SyntaxError, the rest is what nobody caught there.
@@ -123,9 +133,11 @@ def _converted(data: bytes, kind: str, max_pixels: int) -> bytes:
         with Image.open(io.BytesIO(data), formats=(kind,)) as picture:
             _check_size(picture.size, max_pixels)
             _refuse_raw(data, picture)
-            picture.load()
-            exif = _exif(picture)
-            return _encoded(_eight_bits(ImageOps.exif_transpose(picture)), exif)
+            with _one_at_a_time if picture.width * picture.height > LARGE else nullcontext():
+                picture.load()
+                exif = _exif(picture)
+                ImageOps.exif_transpose(picture, in_place=True)
+                return _encoded(_eight_bits(picture), exif)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(
             "picture is larger than allowed", hint=f"the limit is intake.max_pixels = {max_pixels}"
@@ -186,21 +198,21 @@ def _raw() -> NoReturn:
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """As RGB or grey (mode L)."""
+    clear = picture.has_transparency_data
+    if picture.mode in ("RGB", "L") and not clear:
+        return picture
+    if picture.mode[0] in "IF":
+        return _scaled(picture)
+    if clear:
+        return _in_strips(picture, "RGB", _on_white)
+    return picture.convert("L" if picture.mode == "1" else "RGB")
+
+
+def _on_white(strip: Image.Image) -> Image.Image:
     from PIL import Image  # noqa: PLC0415
 
-    if picture.mode in ("RGB", "L"):
-        plain = picture if "transparency" not in picture.info else picture.convert("RGBA")
-    elif picture.mode[0] in "IF":
-        plain = _scaled(picture)
-    elif picture.has_transparency_data:
-        plain = picture.convert("RGBA")
-    else:
-        plain = picture.convert("L" if picture.mode == "1" else "RGB")
-    if plain.mode != "RGBA":
-        return plain
-    white = Image.new("RGBA", plain.size, "white")
-    white.alpha_composite(plain)
-    return white.convert("RGB")
+    over = strip.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")
 
 
 def _scaled(picture: Image.Image) -> Image.Image:
@@ -208,10 +220,38 @@ def _scaled(picture: Image.Image) -> Image.Image:
     import numpy as np  # noqa: PLC0415
     from PIL import Image  # noqa: PLC0415
 
-    values = np.nan_to_num(np.asarray(picture, np.float32), posinf=0.0, neginf=0.0)
-    black, white = _range(float(values.min()), float(values.max()), whole=picture.mode != "F")
-    scaled = (values - black) * (255 / (white - black))
-    return Image.fromarray(scaled.round().clip(0, 255).astype(np.uint8))
+    lows, highs = [], []
+    for top in range(0, picture.height, _STRIP):
+        values = _values(_strip(picture, top))
+        lows.append(float(values.min()))
+        highs.append(float(values.max()))
+    black, white = _range(min(lows), max(highs), whole=picture.mode != "F")
+
+    def shown(strip: Image.Image) -> Image.Image:
+        scaled = (_values(strip) - black) * (255 / (white - black))
+        return Image.fromarray(scaled.round().clip(0, 255).astype(np.uint8))
+
+    return _in_strips(picture, "L", shown)
+
+
+def _values(strip: Image.Image) -> npt.NDArray[np.float32]:
+    import numpy as np  # noqa: PLC0415
+
+    return np.nan_to_num(np.asarray(strip, np.float32), posinf=0.0, neginf=0.0)
+
+
+def _in_strips(picture: Image.Image, mode: str, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """A picture changed strip by strip, which takes the memory of two pictures and not of five."""
+    from PIL import Image  # noqa: PLC0415
+
+    changed = Image.new(mode, picture.size)
+    for top in range(0, picture.height, _STRIP):
+        changed.paste(change(_strip(picture, top)), (0, top))
+    return changed
+
+
+def _strip(picture: Image.Image, top: int) -> Image.Image:
+    return picture.crop((0, top, picture.width, min(top + _STRIP, picture.height)))
 
 
 def _range(low: float, high: float, *, whole: bool) -> tuple[float, float]:

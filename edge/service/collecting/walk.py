@@ -129,7 +129,9 @@ class Walk:
         return False
 
     def _enters(self, folder: str, entry: Entry) -> bool:
-        inside = self._avoid is not None and os.path.realpath(self._root / folder / entry.name) == self._avoid
+        # The root is resolved and no link is followed, so only a folder of that name can be it.
+        suspicious = self._avoid is not None and entry.name == os.path.basename(self._avoid)  # noqa: PTH119
+        inside = suspicious and os.path.realpath(self._root / folder / entry.name) == self._avoid
         if inside:
             self.skipped[OWN_STATE] += 1
         return not inside
