@@ -17,6 +17,7 @@ from edge.store.database import Database
 from edge.store.files import LOCK
 from edge.store.ledger import Ledger
 from edge.store.outbox import Outbox
+from edge.store.reembedding import coverage
 
 HEALTH_FILE = "health.json"
 
@@ -41,9 +42,21 @@ def status_of(settings: Settings, database: Database) -> dict[str, Any]:
         "outbox": {"waiting": counts.pending, "set_aside": counts.set_aside, "delivered": counts.acked},
         "broker": (last or {}).get("broker", {}).get("reason", "unknown") if running else "not connected",
         "models": (last or {}).get("models", {}) if running else {},
-        "search": (last or {}).get("search") or {},
+        "search": _search(database, last or {}),
         "disk_free": disk_health(settings).free,
     }
+
+
+def _search(database: Database, last: dict[str, Any]) -> dict[str, Any]:
+    """How far embedding again is, as of now; empty where the daemon's bundle has embedded all as it came."""
+    bundle = (last.get("models", {}).get("bundle") or {}).get("sha256")
+    if not bundle:
+        return {}
+    stand = coverage(database, bundle)
+    if stand.complete and not stand.unreachable and not last.get("search"):
+        return {}
+    figures = {"images": stand.images, "embedded": stand.embedded, "unreachable": stand.unreachable}
+    return {**figures, "running": not stand.complete}
 
 
 def is_running(state: Path) -> bool:

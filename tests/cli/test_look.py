@@ -16,7 +16,9 @@ from edge.service.report import HEALTH_FILE
 from edge.store.database import open_database
 from edge.store.files import StateLock
 from edge.store.ledger import Fate, Ledger, Stat
-from tests.cli.conftest import Run
+from edge.store.media import Embedded
+from edge.store.reembedding import Reembedding
+from tests.cli.conftest import BUNDLE, Run
 
 
 def test_registrations_as_json_are_messages(run: Run, state: Path) -> None:
@@ -126,12 +128,23 @@ def test_status_sees_a_running_daemon(run: Run, state: Path) -> None:
 
 def test_status_tells_how_far_embedding_again_is(run: Run, state: Path) -> None:
     """In per cent, with the images that can't be; not a word of it where there was no change of bundle."""
-    assert "search" not in run("status", "--state", state).out
-    search = {"images": 12_345, "embedded": 4_600, "unreachable": 1_002, "running": True}
-    (state / HEALTH_FILE).write_text(json.dumps({"search": search}))
+    new = "n" * 64
+    for bundle, told in ((BUNDLE, False), (new, True)):
+        (state / HEALTH_FILE).write_text(json.dumps({"models": {"bundle": {"sha256": bundle}}}))
+        assert ("0 % of 4 images re-embedded" in run("status", "--state", state).out) == told
+    database = open_database(state)
+    (media_id,) = database.execute("SELECT media_id FROM media LIMIT 1")[0]
+    Reembedding(database, new).keep(media_id, [Embedded("image", b"0000")], night=False)
+    Reembedding(database, new).finish(3, cleared=True)
+    database.close()
     out = " ".join(run("status", "--state", state).out.split())
-    assert "37 % of 12,345 images re-embedded; the originals of 1,002 are gone or damaged" in out
-    assert json.loads(run("status", "--state", state, "--json").out)["search"] == search
+    assert "25 % of 4 images re-embedded; the originals of 3 are gone or damaged" in out
+    assert json.loads(run("status", "--state", state, "--json").out)["search"] == {
+        "images": 4,
+        "embedded": 1,
+        "unreachable": 3,
+        "running": False,
+    }
 
 
 def test_status_table_is_for_people(run: Run, state: Path) -> None:
