@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from edge.service.searching.answers import Wanted
 from edge.service.searching.classifying import TOP, Classified, Judge
 from edge.service.searching.eyes import GIVEN, BundleEyes, Float32, Looked, Space
 from edge.service.searching.searcher import Searcher, vectors_from
-from edge.service.searching.spaces import choose, nothing_to_compare
+from edge.service.searching.spaces import Chosen, choose, nothing_to_compare
 from edge.settings import SearchSettings, Settings
 from edge.store.database import Database, open_readonly
 from edge.store.media import Detected
@@ -29,6 +30,16 @@ from edge.vision.manifest import bundle_sha256
 _ALL: Final = Wanted()
 _JUDGES: Final = 16
 """Label sets whose vectors are kept at hand."""
+_RECOUNT, _RECHECK = 30.0, 2.0
+"""Seconds after which the choice of the bundle is made anew."""
+
+
+class _Kept(NamedTuple):
+    """A choice, for which database, and until when it holds (monotonic seconds)."""
+
+    epoch: str
+    until: float
+    chosen: Chosen
 
 
 class Desk:
@@ -47,6 +58,7 @@ class Desk:
         self._shelf = _Shelf(folder or settings.state, settings.search)
         self._judges: OrderedDict[tuple[str, str], Judge] = OrderedDict()
         self._lock = threading.RLock()
+        self._chosen: _Kept | None = None
 
     def searcher(self, database: Database) -> Searcher:
         """What answers from a database, in the space that covers it best.
@@ -58,11 +70,11 @@ class Desk:
             BundleError: the bundle isn't there, or its manifest can't be understood.
         """
         with self._lock:
-            chosen = choose(database, self._settings, only=self._only)
+            chosen = self._choice(database)
             eyes = self._eyes_of(chosen.bundle, chosen.sha256)
             notes = (chosen.note,) if chosen.note else ()
             library = self._shelf.library(database.epoch, eyes.space)
-        return Searcher(database, eyes, library, notes)
+        return Searcher(database, eyes, library, notes, chosen.not_compared)
 
     def classify(self, data: bytes, labels: LabelSet, top: int = TOP) -> Classified:
         """What a picture of any kind shows, seen with the configured bundle; no database is needed.
@@ -119,6 +131,18 @@ class Desk:
             self._eyes.clear()
             self._judges.clear()
             self._shelf.clear()
+            self._chosen = None
+
+    def _choice(self, database: Database) -> Chosen:
+        """The bundle to answer with; counting what each has embedded takes a while, so it is kept a bit."""
+        now = time.monotonic()
+        kept = self._chosen
+        if kept is None or kept.epoch != database.epoch or now > kept.until:
+            chosen = choose(database, self._settings, only=self._only)
+            # While another bundle stands in, the configured one may catch up at any time.
+            until = now + (_RECHECK if chosen.note else _RECOUNT)
+            self._chosen = kept = _Kept(database.epoch, until, chosen)
+        return kept.chosen
 
     def _configured(self) -> BundleEyes:
         bundle = find_bundle(self._settings.vision.bundle, (self._settings.state / "models",))

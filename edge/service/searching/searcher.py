@@ -15,7 +15,7 @@ from edge.service.searching.eyes import Eyes, Space
 from edge.service.searching.language import note_on
 from edge.service.searching.spaces import embedded_by, nothing_to_compare
 from edge.store.database import Database
-from edge.store.searching import allowed, embedded_count, place, stored_spaces, vectors_of
+from edge.store.searching import allowed, place, vectors_of
 
 Float32 = npt.NDArray[np.float32]
 _STORED = np.dtype("<f2")
@@ -29,13 +29,22 @@ class Searcher:
         eyes: for the queries; images that their bundle has embedded are compared.
         library: of those images' vectors.
         notes: on the choice of the bundle; part of every answer.
+        not_compared: images that other bundles embedded.
     """
 
-    def __init__(self, database: Database, eyes: Eyes, library: Library, notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        database: Database,
+        eyes: Eyes,
+        library: Library,
+        notes: Sequence[str] = (),
+        not_compared: int = 0,
+    ) -> None:
         self._db = database
         self._eyes = eyes
         self._library = library
         self._notes = tuple(notes)
+        self._not_compared = not_compared
 
     @property
     def space(self) -> Space:
@@ -125,12 +134,7 @@ class Searcher:
         notes = (*self._notes, *([note] if note else ()))
         # What an approximate index finds late may score a little more than what came before.
         ordered = sorted(best, key=lambda hit: (-hit.score, hit.place.media_id))
-        return Answer(tuple(ordered), self._not_compared(), notes)
-
-    def _not_compared(self) -> int:
-        own = self._eyes.space.sha256
-        compared = sum(space.media_count for space in stored_spaces(self._db) if space.sha256 == own)
-        return max(0, embedded_count(self._db) - compared)
+        return Answer(tuple(ordered), self._not_compared, notes)
 
     def _hit(self, match: Match) -> Hit | None:
         found = place(self._db, match.media_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,17 +12,25 @@ from edge.service.searching.eyes import Space
 from edge.settings import Settings
 from edge.store.database import Database
 from edge.store.reembedding import is_complete
-from edge.store.searching import StoredSpace, stored_spaces
+from edge.store.searching import StoredSpace, embedded_count, stored_spaces
 from edge.vision.bundles import find_bundle, list_bundles
 from edge.vision.manifest import bundle_sha256, load_manifest
 
 
 class Chosen(NamedTuple):
-    """A bundle to answer with, and what there is to say about the choice; empty if it goes without saying."""
+    """A bundle to answer with.
+
+    Attributes:
+        bundle: its folder.
+        sha256: its identity.
+        note: what there is to say about the choice; empty if it goes without saying.
+        not_compared: images that only other bundles embedded.
+    """
 
     bundle: Path
     sha256: str
     note: str = ""
+    not_compared: int = 0
 
 
 def choose(database: Database, settings: Settings, *, only: bool) -> Chosen:
@@ -40,19 +50,24 @@ def choose(database: Database, settings: Settings, *, only: bool) -> Chosen:
     folders = (settings.state / "models",)
     configured = find_bundle(settings.vision.bundle, folders)
     sha256 = bundle_sha256(configured)
-    if only or is_complete(database, sha256):
-        return Chosen(configured, sha256)
     spaces = stored_spaces(database)
-    own = next((space.media_count for space in spaces if space.sha256 == sha256), 0)
-    larger = [space for space in spaces if space.sha256 != sha256 and space.media_count > own]
-    if not larger:
-        return Chosen(configured, sha256)
-    installed = {e.sha256: e.path for e in list_bundles(folders) if not e.problem and not e.missing}
-    for space in larger:
-        if space.sha256 in installed:
-            name = load_manifest(configured).name
-            return Chosen(installed[space.sha256], space.sha256, _until(space, name, own))
-    return Chosen(configured, sha256)
+    own = _images(spaces, sha256)
+    larger = [space for space in spaces if space.media_count > own]
+    chosen = Chosen(configured, sha256)
+    if larger and not only and not is_complete(database, sha256):
+        installed = {e.sha256: e.path for e in list_bundles(folders) if not e.problem and not e.missing}
+        usable = (space for space in larger if space.sha256 in installed)
+        for space in islice(usable, 1):
+            note = _until(space, load_manifest(configured).name, own)
+            chosen = Chosen(installed[space.sha256], space.sha256, note)
+    if len(spaces) > 1 or not own:
+        missing = embedded_count(database) - _images(spaces, chosen.sha256)
+        chosen = chosen._replace(not_compared=max(0, missing))
+    return chosen
+
+
+def _images(spaces: Sequence[StoredSpace], sha256: str) -> int:
+    return next((space.media_count for space in spaces if space.sha256 == sha256), 0)
 
 
 def _until(space: StoredSpace, configured: str, own: int) -> str:

@@ -68,6 +68,14 @@ def test_the_one_before_answers_until_the_new_one_has_caught_up(site: Site, make
     assert "new, which is configured, has embedded 2" in chosen.note
 
 
+def test_images_that_can_t_be_compared_are_counted(site: Site, make: Make) -> None:
+    """Those that only other bundles embedded, whichever is chosen."""
+    make("old", 5), make("new", 2)
+    assert choose(site.db, settings(site, "new"), only=False).not_compared == 2
+    assert choose(site.db, settings(site, "new"), only=True).not_compared == 5
+    assert choose(site.db, settings(site, "old"), only=True).not_compared == 2
+
+
 def test_a_bundle_that_is_gone_can_t_answer(site: Site, make: Make) -> None:
     """Without its models a space can't be asked: the configured one answers from what it has."""
     make("old", 5)
