@@ -271,7 +271,7 @@ class SearchSettings(_Section):
     """
 
     exact_up_to: int = Field(ge=0, default=131_072)
-    probes: int = Field(ge=1, le=65_536, default=48)
+    probes: int = Field(ge=1, le=65_536, default=64)
 
 
 def _default_device() -> str:

@@ -18,7 +18,7 @@ from edge.search.ranking import Ranking
 from edge.search.shards import MANIFEST, Manifest, Shard, read_manifest
 from edge.search.types import Facts, Float32, Match, Numbers, Source
 
-PROBES: Final = 48
+PROBES: Final = 64
 """Cells that are looked into for a query."""
 _FEW: Final = 256
 """So few rows are compared as they are in the store."""

@@ -33,7 +33,7 @@ PATIENCE: Final = 600.0
 """Seconds of waiting images after which a step is done all the same, so that a long import is found too."""
 _PAUSE: Final = 0.2
 _NICE: Final = 10
-"""Not the lowest: a thread that waits for a core while it holds Python's lock keeps the others from theirs."""
+"""Not the lowest: a thread that waits for a core while it holds the interpreter keeps all others waiting."""
 
 
 class Librarian:
