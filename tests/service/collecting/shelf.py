@@ -79,6 +79,11 @@ class Shelf:
         """The collection, for reading."""
         return open_collection(self.settings, NAME)
 
+    def named(self, name: str) -> list[str]:
+        """Paths by which a collection's pictures go."""
+        with open_collection(self.settings, name) as collection:
+            return [row[0] for row in collection.database.execute("SELECT file FROM media ORDER BY file")]
+
     def images(self) -> dict[str, tuple[str, ...]]:
         """Content by the file that names it, with all the files that have it."""
         with self.open() as collection:
