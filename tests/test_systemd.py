@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
 from edge.resources import shipped_units
 from edge.settings import Settings
+from edge.store.database import open_database
 
 SYSTEMD = Path(__file__).resolve().parent.parent / "systemd"
 EXPOSURE = re.compile(r"Overall exposure level for \S+: ([\d.]+)")
@@ -325,6 +329,39 @@ def test_filter_lets_the_daemon_work(analyze: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     called = set(_called(trace))
     assert {"openat", "fdatasync", "inotify_add_watch"} <= called
+    assert called - _allowed(analyze) <= DISPENSABLE
+
+
+@pytest.mark.slow
+def test_filter_lets_the_page_work(analyze: str, tmp_path: Path) -> None:
+    """Start, look at a picture, end: no system call that the filter denies, but those it can do without."""
+    from tests.vision import toy  # noqa: PLC0415 - needs onnx
+
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    bundle = toy.save_bundle(tmp_path / "toy")
+    (tmp_path / "edge.toml").write_text(f'state = "{tmp_path / "s"}"\n[vision]\nbundle = "{bundle}"\n')
+    open_database(tmp_path / "s").close()
+    trace = tmp_path / "trace"
+    page = [sys.executable, "-m", "edge", "web", "--config", str(tmp_path / "edge.toml"), "--port", "0"]
+    command = ["nice", "-n", "10", "strace", "-f", "-qq", "-I2", "-o", str(trace), *page]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            said = next((line for line in process.stderr if "http://" in line or "ptrace" in line), "")
+            if "ptrace" in said:
+                pytest.skip("strace may not trace here")
+            data = toy.jpeg(toy.scene((8, 24, (255, 0, 0))))
+            request = Request(f"{said.split()[-1]}api/classify", data, {"Content-Type": "image/jpeg"})  # noqa: S310 - http
+            with urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
+                assert answer.status == 200
+        finally:
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            for child in map(int, children):
+                os.kill(child, signal.SIGTERM)
+    assert process.returncode == 0
+    called = set(_called(trace))
+    assert {"openat", "listen", "accept4"} <= called
     assert called - _allowed(analyze) <= DISPENSABLE
 
 

@@ -113,11 +113,12 @@ def test_a_port_that_is_taken(start: Start, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_in_order(start: Start, number: signal.Signals) -> None:
-    """0, also while browsers hold connections, and one is in the middle of a request."""
+    """0, also while browsers hold connections: one idle, one live, one in the middle of a request."""
     page = start()
-    with page.open() as idle, page.open() as halfway:
-        idle.sendall(b"GET /api/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        assert idle.recv(100).startswith(b"HTTP/1.1 200")
+    with page.open() as idle, page.open() as live, page.open() as halfway:
+        for one, path in ((idle, b"/api/health"), (live, b"/live")):
+            one.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert one.recv(100).startswith(b"HTTP/1.1 200")
         halfway.sendall(b"POST /api/classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nabc")
         page.process.send_signal(number)
         assert page.process.wait(60) == 0

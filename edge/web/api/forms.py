@@ -116,6 +116,7 @@ def classified(found: Classified) -> ClassifyAnswer:
         label=found.label,
         confidence=round(found.confidence, 6),
         top=tuple(GuessAnswer(label=g.label, confidence=round(g.confidence, 6)) for g in found.top),
+        known=round(found.known, 6),
         animals=found.animals,
     )
 

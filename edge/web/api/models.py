@@ -160,7 +160,8 @@ class ClassifyAnswer(Model):
     label: str | None = Field(description="null: unknown, the evidence is thin")
     confidence: float
     top: tuple[GuessAnswer, ...] = Field(description="the three likeliest")
-    animals: int = Field(description="found in it")
+    known: float = Field(description="probability that it is any of the labels")
+    animals: int = Field(description="found in it; with none the whole picture was classified")
 
 
 class CameraAnswer(Model):
