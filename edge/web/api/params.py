@@ -70,7 +70,7 @@ class SearchFilters(Filters):
     every: bool = Field(
         default=False, alias="all", description="every image, not only the best of each registration"
     )
-    night: bool | None = Field(default=None, description="only images by infrared light, or only others")
+    night: bool | None = Field(default=None, description="only images taken in the dark, or only others")
 
     def wanted(self, settings: Settings) -> Wanted:
         """As the searcher takes it."""
