@@ -21,6 +21,7 @@ from edge.cli.asking import (
     looking,
     naming,
     read_picture,
+    say,
     write_sheet,
 )
 from edge.cli.classified import Result, as_object, counts, surest, table, tile, write_csv
@@ -124,6 +125,7 @@ def classify_command(
     checked_sheet(sheet, len(given))
     meant = labels_of(classes, found.settings.vision.labels)
     how = _How(found.settings, collection, bundle is not None, meant, top, sheet)
+    say(filter(None, [Desk(found.settings).remark(meant)]))
     results = _each(how, given) if given else _all(how, wanted)
     if as_json:
         write_json([as_object(result) for result in results])
@@ -190,6 +192,7 @@ def _file(how: _How, desk: Desk, name: str) -> tuple[Result, Tile | None]:
 def _all(how: _How, wanted: Wanted) -> list[Result]:
     """All images that the filter lets through, the surest first."""
     with looking(how.settings, how.collection, only=how.only) as place:
+        say(place.desk.searcher(place.database).notes)
         named = place.desk.classify_all(place.database, how.labels, wanted, how.top)
         results = [Result(found.file, shows, found) for found, shows in named]
         results.sort(key=lambda result: (-result.shows.confidence, result.name))

@@ -242,8 +242,9 @@ def _open_existing(state: Path, mode: str) -> Database:
         hint = "`edge run --state DIR` makes one; is --state right?"
         raise StoreError("no database here", subject=str(path), hint=hint)
     try:
+        uri = f"{path.resolve().as_uri()}?mode={mode}"
         connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=0.0
+            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=0.0
         )
     except sqlite3.Error as error:
         raise mapped(error, path) from error

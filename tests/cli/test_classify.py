@@ -162,6 +162,17 @@ def test_a_class_that_isn_t_given_is_unknown(run: Run, made: Site) -> None:
 
 
 @starter
+def test_classes_in_another_language_get_a_note(run: Run, made: Site) -> None:
+    """On standard error; the answer stays JSON."""
+    jaguar = made.drop / "jaguar" / "jaguar.jpg"
+    words = ("--labels", "Wasserfälle", "Kirchen", "--json")
+    result = run("classify", "--config", made.config, jaguar, *words)
+    assert "understands English only" in result.err
+    assert "Wasserfälle" in result.err
+    assert len(json.loads(result.out)) == 1
+
+
+@starter
 def test_images_on_record_need_no_file(run: Run, made: Site) -> None:
     """By media id: the vectors on record are what is classified, and say what the file does."""
     everything = rows(run, made, "--all", *CLASSES)

@@ -16,6 +16,7 @@ from edge.service.indexing import open_library
 from edge.service.searching.answers import Wanted
 from edge.service.searching.classifying import TOP, Classified, Judge
 from edge.service.searching.eyes import GIVEN, BundleEyes, Float32, Looked, Space
+from edge.service.searching.language import note_on
 from edge.service.searching.searcher import Searcher, vectors_from
 from edge.service.searching.spaces import Chosen, choose, nothing_to_compare
 from edge.settings import SearchSettings, Settings
@@ -75,6 +76,19 @@ class Desk:
             notes = (chosen.note,) if chosen.note else ()
             library = self._shelf.library(database.epoch, eyes.space)
         return Searcher(database, eyes, library, notes, chosen.not_compared)
+
+    def remark(self, labels: LabelSet) -> str:
+        """What to say of classes named by hand that don't look like the bundle's language; empty if nothing.
+
+        Raises:
+            BundleError: the bundle isn't there, or its manifest can't be understood.
+        """
+        if labels.name != GIVEN:
+            return ""
+        with self._lock:
+            eyes = self._configured()
+        remarks = (note_on(name, eyes.languages, eyes.space.name) for name in labels.names)
+        return next(filter(None, remarks), "")
 
     def classify(self, data: bytes, labels: LabelSet, top: int = TOP) -> Classified:
         """What a picture of any kind shows, seen with the configured bundle; no database is needed.

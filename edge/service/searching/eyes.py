@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -109,6 +110,7 @@ class BundleEyes:
         self.space = Space(self._manifest.name, bundle_sha256(bundle), self._manifest.visual.dimension)
         self.languages = self._manifest.text.languages
         self._texts = Texts(bundle, self._manifest, settings.vision.threads)
+        self._opening = threading.Lock()
 
     def words(self, query: str) -> Float32:
         """See ``Eyes``. Captions are English, so only words for an English text model are put into them."""
@@ -122,7 +124,10 @@ class BundleEyes:
         looked at.
         """
         most = self._settings.intake.max_pixels
-        sight = self._vision.see(as_jpeg(data, most), most)
+        jpeg = as_jpeg(data, most)
+        with self._opening:  # once, whoever asks at the same time
+            vision = self._vision
+        sight = vision.see(jpeg, most)
         vectors = np.stack([e.vector for e in sight.embeddings]).astype(np.float32)
         scores = [d.score for d in sight.detections if d.kind == "animal"][: len(vectors) - 1]
         sure = sum(score >= self._threshold for score in scores)

@@ -38,4 +38,4 @@ def note_on(query: str, languages: tuple[str, ...], bundle: str) -> str:
     """
     if languages != ENGLISH or not seems_foreign(query):
         return ""
-    return f"bundle {bundle} understands English only, and the query doesn't look English"
+    return f"bundle {bundle} understands English only; this doesn't look English: {query}"

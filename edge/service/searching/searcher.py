@@ -51,6 +51,11 @@ class Searcher:
         """In which is searched."""
         return self._eyes.space
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """On the choice of the bundle; empty where it goes without saying."""
+        return self._notes
+
     def by_words(self, query: str, wanted: Wanted) -> Answer:
         """Images that look like what the words say.
 

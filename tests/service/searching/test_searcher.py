@@ -142,7 +142,7 @@ def test_sees_what_was_stored_meanwhile(site: Site) -> None:
 def test_says_that_a_query_is_not_english(site: Site) -> None:
     """The note names the bundle; a text model that knows more languages needs none."""
     asked = searcher(site)
-    assert "English only" in asked.by_words("лиса fox", Wanted()).notes[0]
+    assert "understands English only" in asked.by_words("лиса fox", Wanted()).notes[0]
     assert asked.by_words("red fox", Wanted()).notes == ()
     library = open_library(site.state, site.db, BUNDLE, 3)
     many = Searcher(site.db, ThreeWords(languages=("en", "ru")), library)

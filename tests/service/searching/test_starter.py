@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,23 @@ def test_an_animal_that_the_detector_isn_t_sure_of_is_looked_at(made: Site) -> N
             hits = desk.searcher(database).by_picture(data, Wanted()).hits
         assert hits[0].place.deployment == "jaguar"
         desk.close()
+
+
+def test_a_desk_is_asked_from_any_thread(made: Site) -> None:
+    """What one thread opened others use, also at once, and all get the same answer."""
+    settings = load(made.config, {}).settings
+    desk = Desk(settings)
+
+    def ask(query: str) -> list[str]:
+        with closing(open_readonly(settings.state)) as database:
+            return [hit.place.media_id for hit in desk.searcher(database).by_words(query, Wanted()).hits]
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(ask, ["jaguar", "a bison"] * 10))
+    assert answers[::2] == [answers[0]] * 10
+    assert answers[1::2] == [answers[1]] * 10
+    assert answers[0] != answers[1]
+    desk.close()
 
 
 def test_a_desk_follows_the_database(made: Site, tmp_path: Path) -> None:
