@@ -16,6 +16,7 @@ taken the others follow: with many on their way the broker might take the last a
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -72,10 +73,11 @@ class Backlog:
     Args:
         outbox: the store's.
         pace: times and sizes.
+        before: writes down what must be on record before rows leave the line; raises as ``acknowledge`` does.
     """
 
-    def __init__(self, outbox: Outbox, pace: Pace) -> None:
-        self._outbox, self._pace = outbox, pace
+    def __init__(self, outbox: Outbox, pace: Pace, before: Callable[[], None] = lambda: None) -> None:
+        self._outbox, self._pace, self._before = outbox, pace, before
         self._page: deque[OutboxRow] = deque()
         self._after = 0
         self._exhausted = False
@@ -204,6 +206,7 @@ class Backlog:
     def _write_taken(self) -> None:
         taken = self._taken
         if taken:
+            self._before()
             self._outbox.acknowledge(taken)
             self._forget(taken)
             self.acked += len(taken)

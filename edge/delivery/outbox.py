@@ -80,3 +80,12 @@ class Outbox(Protocol):
 
     def counts(self) -> OutboxCounts:
         """Rows by state."""
+
+    def owe(self, seq: int) -> None:
+        """Remember durably that the broker didn't take a row's summary; raises as ``acknowledge`` does."""
+
+    def owed(self) -> int:
+        """The first row that this was said of; 0 if there is none."""
+
+    def repaid(self, before: int) -> None:
+        """Summaries of rows with smaller numbers are owed no more, with 0 none; raises likewise."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from edge.delivery import homeassistant
+from edge.delivery.arrears import Arrears
 from edge.delivery.backlog import Backlog, Pace
 from edge.delivery.backoff import Backoff
 from edge.delivery.commands import Command, Commands, Handler
@@ -182,15 +183,17 @@ class Publisher:
     def _made_desk(self, health: Callable[[], Health], commands: Mapping[str, Handler]) -> Desk:
         settings, topics, outbox, pace = self._settings, self._topics, self._outbox, self._pace
         discovery = self._discovery if settings.homeassistant else None
+        arrears = Arrears(outbox)
         return Desk(
             topics=topics,
             outbox=outbox,
-            backlog=Backlog(outbox, pace),
+            backlog=Backlog(outbox, pace, arrears.flush),
             commands=Commands(outbox, {"ping": self._ping, **commands}, topics.base),
             notices=Notices(
                 topics, outbox, health, discovery, pace=pace, health_interval=settings.health_interval
             ),
             companions=Companions(topics, pace, wanted=settings.compact),
+            arrears=arrears,
             suspicion=Suspicion(pace.tries),
             tally=Tally(),
             waker=Waker(),

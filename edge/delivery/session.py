@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from edge.delivery import reasons
+from edge.delivery.arrears import Arrears
 from edge.delivery.backlog import Backlog
 from edge.delivery.commands import Asked, Commands
 from edge.delivery.connection import (
@@ -24,8 +25,9 @@ from edge.delivery.connection import (
     Welcome,
     publish_properties,
 )
+from edge.delivery.items import Again, Companion, Extra, Item, Line, Notice, Overdue
 from edge.delivery.messages import Refusal, encode
-from edge.delivery.notices import Name, Notices
+from edge.delivery.notices import Notices
 from edge.delivery.outbox import Outbox, OutboxRow
 from edge.delivery.replay import Replay
 from edge.delivery.state import Tally
@@ -36,6 +38,7 @@ from edge.delivery.waker import Waker
 from edge.delivery.window import Window
 
 REPLAYS_WAITING: Final = 32
+_LOOKS: Final = 200
 _JSON: Final = publish_properties("application/json")
 
 
@@ -56,6 +59,7 @@ class Desk:
     commands: Commands
     notices: Notices
     companions: Companions
+    arrears: Arrears
     suspicion: Suspicion
     tally: Tally
     waker: Waker
@@ -64,51 +68,6 @@ class Desk:
     snapshots: deque[Outgoing]
     inflight: int
     stall: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    row: OutboxRow
-
-    @property
-    def name(self) -> str:
-        return f"message {self.row.seq}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Again:
-    row: OutboxRow
-    replay: Replay
-
-    @property
-    def name(self) -> str:
-        return f"replayed {self.row.seq}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Notice:
-    notice: Name
-
-    @property
-    def name(self) -> str:
-        return self.notice
-
-
-@dataclass(frozen=True, slots=True)
-class _Companion:
-    row: OutboxRow
-
-    @property
-    def name(self) -> str:
-        return f"summary {self.row.seq}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Extra:
-    name: str = "extra"
-
-
-Item = _Line | _Again | _Notice | _Companion | _Extra
 
 
 class Session:
@@ -130,7 +89,7 @@ class Session:
         self._replies: deque[Outgoing] = deque()
         self._farewell: deque[Outgoing] | None = None
         self._replay_turn = False
-        self._paired: tuple[_Line | _Again, Outgoing] | None = None
+        self._paired: tuple[Line | Again, Outgoing] | None = None
         self._heard = now
         self._denial: tuple[str, str] | None = None
         desk.notices.connected()
@@ -172,12 +131,13 @@ class Session:
             lost = Lost(*self._denial)
         guilty = self._guilty(lost)
         waiting = [self._paired[0]] if self._paired else []
-        desk.backlog.lost([item.row.seq for item in [*items, *waiting] if isinstance(item, _Line)])
-        if isinstance(guilty, _Line):
+        desk.arrears.lost()
+        desk.backlog.lost([item.row.seq for item in [*items, *waiting] if isinstance(item, Line)])
+        if isinstance(guilty, Line):
             desk.backlog.set_aside(guilty.row.seq, f"the broker hangs up on it: {lost.reason}, {lost.detail}")
-        elif isinstance(guilty, _Notice):
+        elif isinstance(guilty, Notice):
             desk.notices.refused(guilty.notice, reasons.TOO_LARGE, now)
-        elif isinstance(guilty, _Companion):
+        elif isinstance(guilty, Companion | Overdue):
             desk.companions.refused(lost.reason, now)
         desk.tally.in_flight = 0
         desk.tally.held = tuple(sorted(desk.backlog.held()))
@@ -210,7 +170,7 @@ class Session:
                 self._heard = now
             mid = self._connection.publish(message)
             if mid is None:
-                if isinstance(item, _Line):
+                if isinstance(item, Line):
                     self._desk.backlog.lost([item.row.seq])  # why is among the events already
                 return
             self._window.add(mid, item)
@@ -221,42 +181,63 @@ class Session:
             return paired
         if self._farewell is not None or self._replies:
             first = self._replies if self._farewell is None else self._farewell
-            return (_Extra(), first.popleft()) if first else None
+            return (Extra(), first.popleft()) if first else None
         quiet = self._desk.backlog.is_idle() and not self._replays
         if notice := self._desk.notices.next(now, quiet=quiet):
-            return _Notice(notice[0]), notice[1]
+            return Notice(notice[0]), notice[1]
         self._replay_turn = not self._replay_turn
         item = self._again() or self._line(now) if self._replay_turn else self._line(now) or self._again()
         if item is not None:
             return self._accompanied(item, now)
-        if notice := self._desk.notices.next_muted(now):
-            return _Notice(notice[0]), notice[1]
-        return (_Extra(), self._desk.snapshots.popleft()) if self._desk.snapshots else None
+        return self._overdue(now) or self._leisurely(now)
 
-    def _accompanied(self, item: _Line | _Again, now: float) -> tuple[Item, Outgoing]:
+    def _leisurely(self, now: float) -> tuple[Item, Outgoing] | None:
+        """What can wait until there is nothing else."""
+        if notice := self._desk.notices.next_muted(now):
+            return Notice(notice[0]), notice[1]
+        return (Extra(), self._desk.snapshots.popleft()) if self._desk.snapshots else None
+
+    def _accompanied(self, item: Line | Again, now: float) -> tuple[Item, Outgoing]:
         """A row, or its companion first."""
         message = Outgoing(self._topic(item.row), item.row.payload, properties=_JSON)
         companion = self._desk.companions.of(item.row, now)
         if companion is None:
+            if self._desk.companions.withheld(item.row, now):
+                self._owe(item)
             return item, message
         self._paired = (item, message)
-        return _Companion(item.row), companion
+        return Companion(item), companion
 
-    def _line(self, now: float) -> _Line | None:
+    def _owe(self, item: Line | Again) -> None:
+        if isinstance(item, Line):  # who asked for a replay asks again
+            self._desk.arrears.owe(item.row.seq)
+
+    def _overdue(self, now: float) -> tuple[Item, Outgoing] | None:
+        """A summary that is owed; of many rows that have none only some are looked at in one turn."""
+        companions, arrears = self._desk.companions, self._desk.arrears
+        for _ in range(0 if companions.are_muted(now) else _LOOKS):
+            if (row := arrears.next()) is None:
+                return None
+            if companion := companions.of(row, now):
+                return Overdue(row), companion
+            arrears.answered(taken=True)
+        return None
+
+    def _line(self, now: float) -> Line | None:
         row = self._desk.backlog.next(now)
         if row is None:
             return None
         if row.deployment not in self._desk.deployments:
             self._desk.deployments.add(row.deployment)
             self._desk.notices.rediscover()
-        return _Line(row)
+        return Line(row)
 
-    def _again(self) -> _Again | None:
+    def _again(self) -> Again | None:
         while self._replays:
             replay, asked = self._replays[0]
             row = replay.next()
             if row is not None:
-                return _Again(row, replay)
+                return Again(row, replay)
             if not replay.is_done():
                 return None
             self._replays.popleft()
@@ -282,21 +263,32 @@ class Session:
 
     def _answered(self, item: Item, code: int, now: float) -> None:
         match item:
-            case _Line(row):
+            case Line(row):
                 self._line_answered(row, code, now)
-            case _Again(row, replay):
+            case Again(row, replay):
                 verdict = reasons.fate(code)
                 replay.answered(row.seq, taken=verdict == "taken", for_now=verdict != "aside")
-            case _Notice(notice) if code >= reasons.FAILURE:
+            case Notice(notice) if code >= reasons.FAILURE:
                 self._desk.notices.refused(notice, reasons.explain(code)[0], now)
-            case _Notice(notice):
+            case Notice(notice):
                 self._desk.notices.accepted(notice)
-            case _Companion() if code >= reasons.FAILURE:
+            case Companion(beside) if code >= reasons.FAILURE:
+                self._owe(beside)
                 self._desk.companions.refused(reasons.explain(code)[0], now)
-            case _Companion():
+            case Overdue():
+                self._overdue_answered(code, now)
+            case Companion():
                 self._desk.companions.accepted()
-            case _Extra():
+            case Extra():
                 return
+
+    def _overdue_answered(self, code: int, now: float) -> None:
+        taken = code < reasons.FAILURE
+        self._desk.arrears.answered(taken=taken)
+        if taken:
+            self._desk.companions.accepted()
+        else:
+            self._desk.companions.refused(reasons.explain(code)[0], now)
 
     def _line_answered(self, row: OutboxRow, code: int, now: float) -> None:
         backlog = self._desk.backlog
@@ -314,12 +306,14 @@ class Session:
     def _refuse_size(self, item: Item, size: int) -> None:
         """The broker has said how much it takes; sending more would only make it hang up."""
         match item:
-            case _Line(row):
+            case Line(row):
                 reason = f"{reasons.TOO_LARGE}: {size} bytes, the broker takes {self._limit}"
                 self._desk.backlog.set_aside(row.seq, reason)
-            case _Again(row, replay):
+            case Again(row, replay):
                 replay.answered(row.seq, taken=False)
-            case _Notice() | _Companion() | _Extra():
+            case Overdue():
+                self._desk.arrears.answered(taken=True)
+            case Notice() | Companion() | Extra():
                 return
 
     def _receive(self, message: Incoming, now: float) -> None:

@@ -1,7 +1,8 @@
 """Closed registrations in the compact form, as companions of the messages that tell of them.
 
 A companion is published just before its message, on the same connection, so a broker that acknowledges the
-message had the companion before: it needs no record of its own. It may come again with its message.
+message had the companion before. Where it refuses companions, messages go on without; from which number on
+they were without is on record, and made up for later (``edge.delivery.arrears``). A companion may come twice.
 """
 
 from __future__ import annotations
@@ -76,12 +77,20 @@ class Companions:
 
     def of(self, row: OutboxRow, now: float) -> Outgoing | None:
         """What goes before this row; None if nothing does."""
-        if not self._wanted or (self._mute is not None and self._mute.until > now):
+        if not self._wanted or self.are_muted(now):
             return None
         body = compacted(row.payload)
         if body is None:
             return None
         return Outgoing(self._topics.compact(row.deployment), body, properties=self._properties)
+
+    def are_muted(self, now: float) -> bool:
+        """Whether none may go out now."""
+        return self._wanted and self._mute is not None and self._mute.until > now
+
+    def withheld(self, row: OutboxRow, now: float) -> bool:
+        """Whether this row would have one, if the broker took any."""
+        return self.are_muted(now) and compacted(row.payload) is not None
 
     def refused(self, word: str, now: float) -> None:
         """The broker refuses one, or hangs up on it."""

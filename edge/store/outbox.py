@@ -172,6 +172,25 @@ class Outbox:
         head = max(last or 0, int(pruned_to or 0))
         return OutboxCounts(pending, aside, head - int(pruned or pruned_to or 0) - pending - aside)
 
+    def owe(self, seq: int) -> None:
+        """Remember that the broker didn't take the summary of this row; raises as ``acknowledge`` does."""
+        with self._db.transaction(BRIEF):
+            owed = self.owed()
+            if not owed or seq < owed:
+                self._db.remember("summaries_owed", str(seq))
+
+    def owed(self) -> int:
+        """The first row that this was said of; 0 if there is none."""
+        return self._number("summaries_owed")
+
+    def repaid(self, before: int) -> None:
+        """Summaries of rows with smaller numbers are owed no more, with 0 none; raises likewise."""
+        with self._db.transaction(BRIEF):
+            if before:
+                self._db.remember("summaries_owed", str(before))
+            else:
+                self._db.execute("DELETE FROM meta WHERE key = 'summaries_owed'")
+
     def prune(self, before: int, limit: int = 1000, after: int = 0) -> Pruned:
         """Remove messages that were acknowledged before a time.
 

@@ -159,7 +159,7 @@ def begin_epoch(database: Database, base: int, strays: Iterable[Stray]) -> str:
         database.remember("epoch", epoch)
         database.remember("revision_base", str(base))
         database.remember("restate_after", "")
-        database.execute("DELETE FROM meta WHERE key IN ('pruned_to', 'pruned')")
+        database.execute("DELETE FROM meta WHERE key IN ('pruned_to', 'pruned', 'summaries_owed')")
         database.execute("DELETE FROM outbox")
         database.execute_many(
             "INSERT OR REPLACE INTO strays VALUES (?, ?, ?, ?, ?, ?, ?)", [astuple(stray) for stray in strays]

@@ -21,6 +21,7 @@ _TABLE = """
 CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY, deployment TEXT, payload BLOB, state TEXT, reason TEXT
 ) STRICT;
+CREATE TABLE IF NOT EXISTS owed (seq INTEGER) STRICT;
 CREATE INDEX IF NOT EXISTS outbox_pending ON outbox (seq) WHERE state = 'pending';
 """
 
@@ -50,6 +51,7 @@ class MemoryOutbox:
         self.rows: dict[int, FakeRow] = {}
         self.acknowledgements: list[list[int]] = []
         self._head = 0
+        self._owed = 0
         self._lock = threading.Lock()
 
     def append(self, deployment: str, payload: bytes | Callable[[int], bytes]) -> int:
@@ -101,6 +103,18 @@ class MemoryOutbox:
         with self._lock:
             states = [row.state for row in self.rows.values()]
         return FakeCounts(states.count("pending"), states.count("set_aside"), states.count("acked"))
+
+    def owe(self, seq: int) -> None:
+        """Remember that the summary of a row wasn't taken."""
+        self._owed = min(self._owed or seq, seq)
+
+    def owed(self) -> int:
+        """The first row that this was said of."""
+        return self._owed
+
+    def repaid(self, before: int) -> None:
+        """Those of smaller numbers were."""
+        self._owed = before
 
     def _turn(self, seq: int, state: State, reason: str = "") -> None:
         with self._lock:
@@ -173,6 +187,23 @@ class SqliteOutbox:
         with self._lock:
             found = dict(self._db.execute("SELECT state, COUNT(*) FROM outbox GROUP BY state").fetchall())
         return FakeCounts(found.get("pending", 0), found.get("set_aside", 0), found.get("acked", 0))
+
+    def owe(self, seq: int) -> None:
+        """Remember that the summary of a row wasn't taken."""
+        with self._lock:
+            self._db.execute("INSERT INTO owed VALUES (?)", (seq,))
+
+    def owed(self) -> int:
+        """The first row that this was said of."""
+        with self._lock:
+            return int(self._db.execute("SELECT COALESCE(MIN(seq), 0) FROM owed").fetchone()[0])
+
+    def repaid(self, before: int) -> None:
+        """Those of smaller numbers were."""
+        with self._lock, self._db:
+            self._db.execute("BEGIN")
+            self._db.execute("DELETE FROM owed")
+            self._db.execute("INSERT INTO owed SELECT ?1 WHERE ?1 > 0", (before,))
 
     def close(self) -> None:
         """Close the database."""

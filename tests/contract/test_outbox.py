@@ -111,6 +111,19 @@ def test_range_is_inclusive_and_stops_at_what_there_is(subject: Subject) -> None
     assert [row.payload for row in subject.outbox.range(3, 3)] == [b"message 3"]
 
 
+def test_summaries_owed_are_remembered_by_the_first(subject: Subject) -> None:
+    """From which row on the broker took none, until it is said how far they were made up for."""
+    outbox = _filled(subject).outbox
+    assert outbox.owed() == 0
+    for seq in (4, 2, 3):
+        outbox.owe(seq)
+    assert outbox.owed() == 2
+    outbox.repaid(4)
+    assert outbox.owed() == 4
+    outbox.repaid(0)
+    assert outbox.owed() == 0
+
+
 _STEPS = st.lists(
     st.tuples(st.sampled_from(["append", "acknowledge", "set_aside", "retry"]), st.integers(1, 12)),
     max_size=30,
