@@ -15,17 +15,14 @@ from typing import Literal
 from edge.delivery.messages import Problem
 from edge.errors import ConfigError, IntakeError
 from edge.service.daemon import Daemon, Progress
-from edge.service.engines import prepare
 from edge.service.memory import tame_malloc
+from edge.service.models import Models
 from edge.service.notify import notify, watchdog_interval
-from edge.service.opening import opened, patience, remembering_damage, until_space
+from edge.service.opening import opened, remembering_damage, until_space
 from edge.settings import Settings
 from edge.store.ballast import Ballast
 from edge.store.database import Database
 from edge.store.files import StateLock
-from edge.vision.bundles import find_bundle
-from edge.vision.labels import load_label_set
-from edge.vision.pipeline import Vision
 from edge.vision.session import ONNX_RUNTIME, Runtime
 
 log = logging.getLogger("edge")
@@ -113,21 +110,15 @@ class _Start:
 
     def _daemon(self, database: Database) -> Daemon | None:
         settings = self.settings
-        labels = load_label_set(settings.vision.labels)
-        bundle = find_bundle(settings.vision.bundle, (settings.state / "models",))
-        cache = settings.state / "cache"
-        refused = prepare(bundle, settings.vision, cache, self.runtime.available(), self.stop)
-        if self.stop.is_set():
-            return None
-        with patience():  # the self-test, and the prompts of a label set that is new
-            vision = Vision.open(bundle, labels, settings.vision, cache, runtime=self.runtime, banned=refused)
-        if self.stop.is_set():
+        models = Models.of(settings)
+        vision = models.open(self.runtime, self.stop)
+        if vision is None:
             return None
         daemon = Daemon(
             settings,
             database,
             vision,
-            labels,
+            models.labels,
             retry_incomplete=self.retry_incomplete,
             ballast=self.ballast,
         )

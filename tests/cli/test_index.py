@@ -20,6 +20,7 @@ from edge.settings import Settings
 from edge.store.files import StateLock
 from tests.children import minded
 from tests.cli.conftest import Run
+from tests.service.collecting.killing import settled
 from tests.service.collecting.shelf import RED, Shelf, picture
 
 
@@ -169,10 +170,9 @@ def _interrupted(shelf: Shelf, name: str) -> tuple[int, str]:
     """Exit code and output of a run that gets Ctrl-C after its first commits."""
     config = Path(f"{shelf.settings.state}.toml")
     command = [sys.executable, "-m", "edge", "index", str(shelf.root), "--collection", name]
-    log = folder_of(shelf.settings, name) / "edge.db-wal"
     with subprocess.Popen([*command, "--config", str(config)], stdout=subprocess.PIPE, text=True) as child:
         minded(child)
-        while child.poll() is None and not (log.exists() and log.stat().st_size > 200_000):
+        while child.poll() is None and settled(shelf, name) < 32:
             time.sleep(0.005)
         child.send_signal(signal.SIGINT)
         text, _ = child.communicate(timeout=60)

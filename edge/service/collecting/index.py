@@ -33,12 +33,12 @@ from edge.service.collecting.home import (
     root_of,
 )
 from edge.service.collecting.keep import Keeper, Vanished
-from edge.service.collecting.models import Models
 from edge.service.collecting.summary import Progress, Summary, Told
 from edge.service.collecting.walk import Walk
 from edge.service.indexing import seal
 from edge.service.looker import Looker
 from edge.service.memory import tame_malloc
+from edge.service.models import Models
 from edge.service.work import Outcome, now_ms
 from edge.settings import Settings
 from edge.store.collecting import Holdings
@@ -103,7 +103,7 @@ def index(
     """
     folder = folder_of(settings, wish.name)
     root = _checked_root(wish.root)
-    models = Models.of(settings)
+    models = Models.of(_without_snapshots(settings))
     tame_malloc()
     with StateLock(folder, LOCK, BUSY), closing(_opened(folder)) as database:
         _claim(database, root, wish)
@@ -262,6 +262,12 @@ class _Run:
         lost = plan.lost(self._holdings.folders())
         inside = [f"{folder}/{name}" for folder in lost for name in self._holdings.known_in(folder)]
         return sorted([*plan.vanished, *inside])
+
+
+def _without_snapshots(settings: Settings) -> Settings:
+    """The originals stay where they are."""
+    vision = settings.vision.model_copy(update={"snapshots": False})
+    return settings.model_copy(update={"vision": vision})
 
 
 def _checked_root(root: Path) -> Path:

@@ -58,10 +58,10 @@ def _killed_on_the_way(shelf: Shelf, pictures: int, target: int, longer: float) 
     if folder.exists():
         shutil.copytree(folder, before)
     for attempt in range(ATTEMPTS):
-        _kill(_start(shelf), lambda: _settled(shelf) >= target, longer / 4**attempt)
-        if (settled := _settled(shelf)) < pictures:
+        _kill(_start(shelf), lambda: settled(shelf) >= target, longer / 4**attempt)
+        if (reached := settled(shelf)) < pictures:
             shutil.rmtree(before, ignore_errors=True)
-            return settled
+            return reached
         shutil.rmtree(folder)
         if before.exists():
             shutil.copytree(before, folder)
@@ -99,8 +99,9 @@ def _start(shelf: Shelf) -> subprocess.Popen[bytes]:
     return minded(subprocess.Popen(command, stdout=subprocess.DEVNULL))
 
 
-def _settled(shelf: Shelf) -> int:
-    path = folder_of(shelf.settings, NAME) / DATABASE
+def settled(shelf: Shelf, name: str = NAME) -> int:
+    """Files that have their outcome, seen from outside; 0 while there is no database."""
+    path = folder_of(shelf.settings, name) / DATABASE
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             sql = "SELECT COUNT(*) FROM files WHERE state != 'attempted'"

@@ -88,7 +88,7 @@ def test_what_is_on_record_is_not_read_again(shelf: Shelf, monkeypatch: pytest.M
         pytest.fail("it was read again")
 
     monkeypatch.setattr("edge.service.collecting.gather.read", never)
-    monkeypatch.setattr("edge.service.collecting.models.Vision.open", never)
+    monkeypatch.setattr("edge.service.models.Vision.open", never)
     summary = shelf.run()
     assert (summary.pictures, summary.unchanged, summary.looked) == (5, 5, 0)
 
@@ -444,9 +444,7 @@ def test_a_file_that_ends_the_process_is_left_alone_in_the_end(
     )
     database.close()
     asked = []
-    monkeypatch.setattr(
-        "edge.service.collecting.models.survives", lambda _bundle, path, *_, **__: asked.append(path)
-    )
+    monkeypatch.setattr("edge.service.models.survives", lambda _bundle, path, *_, **__: asked.append(path))
     summary = shelf.run()
     assert asked == [deadly]
     assert summary.outcomes == {"quarantined": 1}

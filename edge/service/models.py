@@ -1,4 +1,4 @@
-"""The models of a run: known from the start, opened only if there is something to look at."""
+"""The models that look at images: which they are, opening them, and trying a file in a process of its own."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Models:
             BundleError: there is no such bundle, or its manifest can't be understood.
             ConfigError: there is no such label set.
         """
-        bundle = find_bundle(settings.vision.bundle, (settings.state / "models",))
         labels = load_label_set(settings.vision.labels)
+        bundle = find_bundle(settings.vision.bundle, (settings.state / "models",))
         return cls(settings, bundle, load_manifest(bundle), bundle_sha256(bundle), labels)
 
     def open(self, runtime: Runtime, stop: threading.Event) -> Vision | None:
-        """Eyes without snapshots, for the originals stay; None if told to stop meanwhile.
+        """Open them, building engines first where a provider needs some; None if told to stop meanwhile.
 
         Raises:
             BundleError, ProviderError, VisionError: they can't be used.
@@ -59,9 +59,9 @@ class Models:
         refused = prepare(self.bundle, vision, cache, runtime.available(), stop)
         if stop.is_set():
             return None
-        plain = vision.model_copy(update={"snapshots": False})
-        with patience():
-            return Vision.open(self.bundle, self.labels, plain, cache, runtime=runtime, banned=refused)
+        with patience():  # the self-test, and the prompts of a label set that is new
+            opened = Vision.open(self.bundle, self.labels, vision, cache, runtime=runtime, banned=refused)
+        return None if stop.is_set() else opened
 
     def trial(self, vision: Vision) -> Callable[[Candidate], bool]:
         """What tells whether a process that looks at a file lives to tell."""
