@@ -26,7 +26,7 @@ _WEEKS: Final = 7 * 80
 _EPOCH: Final = date(1970, 1, 1)
 _LABELS: Final = 8
 Step = Literal["day", "week", "month", "year"]
-_YEARS: Final = 30 * 60
+_YEARS: Final = 30 * 72
 
 
 @dataclass(frozen=True, slots=True)
