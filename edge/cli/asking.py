@@ -32,7 +32,11 @@ CollectionOption = Annotated[
 ]
 NightOption = Annotated[
     bool | None,
-    typer.Option("--night/--day", help="Only pictures taken in the dark, or by day.", show_default=False),
+    typer.Option(
+        "--night/--day",
+        help="Only pictures taken at night (infrared, or 22 to 4 o'clock), or by day.",
+        show_default=False,
+    ),
 ]
 SheetOption = Annotated[
     Path | None,

@@ -20,6 +20,15 @@ _PAGE: Final = 4096
 _UNIT: Final = 2
 """Bytes of a number in a stored vector."""
 _ANY: Final = 2**62
+AT_NIGHT: Final = (
+    "CASE WHEN m.night = 1 THEN 1 WHEN m.clock_ok AND m.time_source <> 'mtime' "
+    "THEN ((m.taken + m.offset_minutes * 60000) % 86400000 + 86400000) % 86400000 / 3600000 "
+    "IN (22, 23, 0, 1, 2, 3) ELSE m.night END"
+)
+"""Whether the image ``m`` was taken at night, as SQL: 1, 0, or NULL where it isn't known.
+
+By infrared light, or, since white flashes make colours, from 22 to 4 o'clock by a clock that can be right.
+"""
 
 
 class VectorPage(NamedTuple):
@@ -187,7 +196,7 @@ def allowed(database: Database, bundle: str, wanted: Filter, night: bool | None 
         database: with the images.
         bundle: its SHA-256.
         wanted: the filter.
-        night: True: only images by infrared light; False: only others; None: both.
+        night: True: only images taken at night (``AT_NIGHT``); False: only those taken by day; None: all.
     """
     if wanted == Filter() and night is None:
         return None
@@ -202,21 +211,21 @@ def allowed(database: Database, bundle: str, wanted: Filter, night: bool | None 
 
 
 _BY_PLACE: Final = (
-    "SELECT media_id FROM media WHERE (?1 IS NULL OR deployment = ?1) "
-    "AND (?3 IS NULL OR taken >= ?3) AND (?4 IS NULL OR taken < ?4) AND (?5 IS NULL OR night = ?5)"
+    "SELECT m.media_id FROM media m WHERE (?1 IS NULL OR m.deployment = ?1) "
+    f"AND (?3 IS NULL OR m.taken >= ?3) AND (?4 IS NULL OR m.taken < ?4) AND (?5 IS NULL OR {AT_NIGHT} = ?5)"
 )
 _BY_NAME: Final = (
     "SELECT o.media_id FROM observations o CROSS JOIN media m ON m.media_id = o.media_id "
     "WHERE o.kind = 'animal' AND o.label = ?2 AND (?1 IS NULL OR o.deployment = ?1) "
-    "AND (?3 IS NULL OR o.t >= ?3) AND (?4 IS NULL OR o.t < ?4) AND (?5 IS NULL OR m.night = ?5)"
+    f"AND (?3 IS NULL OR o.t >= ?3) AND (?4 IS NULL OR o.t < ?4) AND (?5 IS NULL OR {AT_NIGHT} = ?5)"
 )
 _BY_LABEL: Final = (
     "SELECT o.media_id FROM registrations r CROSS JOIN observations o INDEXED BY animals "
     "ON o.kind = 'animal' AND o.deployment = r.deployment "
     "AND (o.t, o.media_id) >= (r.first_t, r.first_media) AND (o.t, o.media_id) <= (r.last_t, r.last_media) "
     "WHERE r.living AND (?1 IS NULL OR r.deployment = ?1) AND r.label = ?2 "
-    "AND (?3 IS NULL OR o.t >= ?3) AND (?4 IS NULL OR o.t < ?4) "
-    "AND (?5 IS NULL OR EXISTS (SELECT 1 FROM media m WHERE m.media_id = o.media_id AND m.night = ?5))"
+    "AND (?3 IS NULL OR o.t >= ?3) AND (?4 IS NULL OR o.t < ?4) AND (?5 IS NULL OR "
+    f"EXISTS (SELECT 1 FROM media m WHERE m.media_id = o.media_id AND {AT_NIGHT} = ?5))"
 )
 
 

@@ -194,6 +194,7 @@ def test_top_is_at_least_one(site: Site, paper: Path) -> None:
 
 def test_night_and_day_are_filters(site: Site, paper: Path) -> None:
     """Only pictures that are known to be the one or the other."""
+    site.db.execute("UPDATE media SET clock_ok = 0")  # so that the hour says nothing
     site.db.execute("UPDATE media SET night = 1 WHERE media_id = ?", (media_id("f1"),))
     site.db.execute("UPDATE media SET night = 0 WHERE media_id = ?", (media_id("f2"),))
     for option, expected in (("--night", {"f1"}), ("--day", {"f2"})):

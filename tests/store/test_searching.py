@@ -136,6 +136,7 @@ def test_a_filter_lets_through_its_images(site: Site, wanted: Filter, expected: 
 def test_night_is_by_infrared_light(site: Site, wanted: Filter, lit: str) -> None:
     """Night, day or both, also together with a label; an unknown light is neither."""
     marks = f"('{media_id('f1')}', '{media_id('e1')}')"
+    site.db.execute("UPDATE media SET clock_ok = 0")  # so that the hour says nothing
     site.db.execute(f"UPDATE media SET night = media_id IN {marks} WHERE deployment = 'cam-1'")  # noqa: S608
     assert let_through(site, wanted, night=True) == every_vector(site, *lit.split())
     by_day = let_through(site, wanted, night=False)
@@ -206,3 +207,38 @@ def test_images_of_the_same_moment_are_told_apart_by_their_ids(site: Site) -> No
 def test_an_image_that_is_not_on_record_has_no_place(site: Site) -> None:
     """Unknown ids are answered, not raised."""
     assert place(site.db, media_id("nothing")) is None
+
+
+@pytest.mark.parametrize(
+    ("night", "hour", "clock", "source", "expected"),
+    [
+        (1, 12, 1, "exif", True),
+        (1, None, 0, "mtime", True),
+        (0, 23, 1, "exif", True),
+        (0, 22, 1, "filename", True),
+        (0, 3, 1, "exif", True),
+        (0, 4, 1, "exif", False),
+        (0, 21, 1, "exif", False),
+        (0, 23, 0, "exif", False),
+        (0, 23, 1, "mtime", False),
+        (None, 23, 1, "exif", True),
+        (None, 12, 1, "exif", False),
+        (None, 23, 0, "exif", None),
+        (None, 12, 1, "mtime", None),
+    ],
+)
+def test_night_is_infrared_light_or_the_small_hours(  # noqa: PLR0917 - one row of a table
+    site: Site, night: int | None, hour: int | None, clock: int, source: str, expected: bool | None
+) -> None:
+    """By pixels, or by the camera's own hour if its clock can be right; what isn't known is neither."""
+    for day in (0, 20_000, -3):
+        identity = site.image(
+            f"x{day}", unit(1, 0, 0), minute=(day * 24 + (hour or 0) - 2) * 60, camera="cam-9"
+        )
+        site.db.execute(
+            "UPDATE media SET night = ?, clock_ok = ?, time_source = ? WHERE media_id = ?",
+            (night, clock, source, identity),
+        )
+    for asked in (True, False):
+        found = let_through(site, Filter(deployment="cam-9"), night=asked)
+        assert len(found) == (3 if asked is expected else 0)

@@ -17,7 +17,8 @@ class Wanted:
         top: how many, at least 1.
         every: images one by one; otherwise the best of each registration. An image that is in none counts
             for itself.
-        night: only those taken in the dark (True), or only those that were not (False); None: all.
+        night: only those taken at night (True: by infrared light, or from 22 to 4 o'clock), or only those
+            taken by day (False); None: all.
     """
 
     filter: Filter = field(default_factory=Filter)

@@ -100,6 +100,7 @@ def test_night_is_a_filter(site: Site) -> None:
     """Pictures by infrared light, others, or all; where it isn't known, a picture is neither."""
     site.image("dark", unit(1, 0, 0), minute=500, animal="", night=True)
     site.image("light", unit(1, 0, 0.05), minute=501, animal="", night=False)
+    site.db.execute("UPDATE media SET clock_ok = 0")  # so that the hour says nothing
     assert found(searcher(site).by_words("fox", Wanted(night=True))) == ["dark"]
     assert found(searcher(site).by_words("fox", Wanted(night=False))) == ["light"]
     assert found(searcher(site).by_words("fox", Wanted(top=3))) == ["dark", "light", "f1"]
