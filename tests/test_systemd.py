@@ -156,6 +156,7 @@ def test_rule_for_cards_starts_the_unit_for_file_systems_of_cameras() -> None:
 def test_backup_and_daemon_are_the_same_user_with_the_same_state() -> None:
     """What one makes the other can read, and a backup is only made where one is due."""
     daemon, backup = _unit(SYSTEMD / "edge.service"), _unit(SYSTEMD / "edge-backup.service")
+    daemon["SystemCallFilter"].remove("setpriority")  # it has a thread that gives way; a backup has none
     shared = ("User", "Group", "UMask", "StateDirectory", "StateDirectoryMode", "SystemCallFilter")
     assert {key: backup[key] for key in shared} == {key: daemon[key] for key in shared}
     assert backup["ExecStart"] == [daemon["ExecStart"][0].replace("edge run", "edge backup --if-due")]
@@ -176,6 +177,7 @@ def test_exposure_of_the_page(analyze: str) -> None:
 def test_page_is_the_daemons_user_and_stands_back_behind_it() -> None:
     """It writes corrections into the same database, and takes neither cores nor memory from the daemon."""
     daemon, page = _unit(SYSTEMD / "edge.service"), _unit(SYSTEMD / "edge-web.service")
+    daemon["SystemCallFilter"].remove("setpriority")  # the page as a whole gives way: Nice=
     shared = (
         "User", "Group", "UMask", "StateDirectory", "StateDirectoryMode", "SystemCallFilter", "ProtectSystem",
         "CapabilityBoundingSet", "NoNewPrivileges", "RestrictAddressFamilies",

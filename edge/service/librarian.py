@@ -65,8 +65,9 @@ class Librarian:
         """
 
         def loop(worker: Worker) -> None:
-            # Of this thread alone: on Linux each has its own.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+            with suppress(PermissionError):  # a sandbox may deny it: then it competes, while nothing waits
+                # Of this thread alone: on Linux each has its own.
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
             database = open_readonly(self._settings.state)
             try:
                 self._keep(database, Calm(busy, stop, worker.beat))
