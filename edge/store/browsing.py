@@ -328,18 +328,23 @@ def _to_listed(row: tuple[Any, ...]) -> Listed:
 
 
 def _pictured(row: tuple[Any, ...]) -> Pictured:
-    *columns, detections = row
-    media_id, file, deployment, taken, offset, clock_ok, night, *rest = columns
+    media_id, file, deployment, taken, offset, clock_ok, night, size, width, height, *rest = row
+    snapshot, camera, received, detections = rest
     return Pictured(
-        media_id,
-        file,
-        deployment,
-        taken,
-        offset,
-        bool(clock_ok),
-        None if night is None else bool(night),
-        *rest,
-        decode_detections(detections),
+        media_id=media_id,
+        file=file,
+        deployment=deployment,
+        taken=taken,
+        offset_minutes=offset,
+        clock_ok=bool(clock_ok),
+        night=None if night is None else bool(night),
+        size=size,
+        width=width,
+        height=height,
+        snapshot=snapshot,
+        camera=camera,
+        received=received,
+        detections=decode_detections(detections),
     )
 
 

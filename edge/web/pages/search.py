@@ -81,6 +81,7 @@ def _shown(
 ) -> Response:
     with here.reading() as database:
         like = picture(database, media_of(by["like"])) if by["like"] else None
+        labels = choices(database)
         return page(
             request,
             "search.html",
@@ -92,7 +93,8 @@ def _shown(
             wish=asked[0],
             tops=TOPS,
             names=deployments(database),
-            labels=choices(database),
+            labels=labels,
+            examples=[n.label for n in sorted(labels, key=lambda n: -n.registrations) if n.registrations][:3],
         )
 
 
