@@ -18,6 +18,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "vision": (),
     "trap_images": (),
     "search_quality": (),
+    "search_index": ("--vectors", "100000"),
     "collection": ("--files", "210", "--known", "20000"),
     "delivery": (),
     "web_load": ("--seconds", "10"),

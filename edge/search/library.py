@@ -22,6 +22,8 @@ PROBES: Final = 64
 """Cells that are looked into for a query."""
 _FEW: Final = 256
 """So few rows are compared as they are in the store."""
+_FIRST: Final = 32
+_DEEPER: Final = 4
 _LOOKS: Final = 5
 _Mark = tuple[int, int, int]
 
@@ -172,10 +174,10 @@ class Library:
 
 def _depths(rows: int) -> Iterator[tuple[int, int]]:
     """How deep to look, again and again, and how many times as many cells as at first to look into."""
-    depth, times = 64, 1
+    depth, times = _FIRST, 1
     while depth < rows:
         yield depth, times
-        depth, times = depth * 4, times * 2
+        depth, times = depth * _DEEPER, times * 2
     if rows:
         yield rows, times
 
