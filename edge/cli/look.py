@@ -154,13 +154,15 @@ def status_command(
         return
     table = Table(box=None, show_header=False)
     for name, value in status.items():
-        if name == "search" and not value:
-            continue  # the bundle in use has embedded all images as they came
+        if name in ("search", "index") and not value:
+            continue  # the bundle in use has embedded all images as they came, or none
         shown = filesize.decimal(value) if name == "disk_free" else _told(value)
         if name == "models" and value:
             shown = _models(value)
         if name == "search":
             shown = _search(value)
+        if name == "index":
+            shown = _index(value)
         table.add_row(f"[bold]{name.replace('_', ' ')}", escape(shown))
     out.print(table)
 
@@ -183,6 +185,12 @@ def _search(search: dict[str, Any]) -> str:
     share = f"{100 * embedded // max(1, images)} % of {images:,} images re-embedded"
     gone = search.get("unreachable", 0)
     return share + (f"; the originals of {gone:,} are gone or damaged" if gone else "")
+
+
+def _index(index: dict[str, Any]) -> str:
+    """What searches go through."""
+    kept = f"{index['sealed']:,} of them in {filesize.decimal(index['size'])} of files"
+    return f"{index['vectors']:,} vectors, {index['kind']}; {kept}"
 
 
 def _told(value: object) -> str:

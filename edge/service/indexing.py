@@ -16,7 +16,13 @@ import numpy.typing as npt
 from edge.search import Block, Facts, Found, Indexer, Library, Sizes
 from edge.settings import SearchSettings
 from edge.store.database import Database
-from edge.store.searching import newest_vector, vector_count, vector_pages, vector_rows
+from edge.store.searching import (
+    newest_vector,
+    vector_count,
+    vector_dimension,
+    vector_pages,
+    vector_rows,
+)
 
 FOLDER: Final = Path("cache") / "search"
 _SHA: Final = 12
@@ -113,6 +119,19 @@ def seal(
     while going() and indexer.step(going):
         pass
     return indexer.facts()
+
+
+def facts_of(state: Path, database: Database, bundle: str) -> Facts | None:
+    """What the index of a bundle's vectors is; None if there are no vectors.
+
+    Raises:
+        StoreError: the database can't be read.
+    """
+    dimension = vector_dimension(database, bundle)
+    if not dimension:
+        return None
+    source = StoredVectors(database, bundle, dimension)
+    return Indexer(index_folder(state, database, bundle), source).facts()
 
 
 def sizes_of(settings: SearchSettings) -> Sizes:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from edge.delivery.messages import Health
 from edge.service.health import disk_health, registration_health
+from edge.service.indexing import facts_of
 from edge.settings import Settings
 from edge.store.database import Database
 from edge.store.files import LOCK
@@ -43,6 +44,7 @@ def status_of(settings: Settings, database: Database) -> dict[str, Any]:
         "broker": (last or {}).get("broker", {}).get("reason", "unknown") if running else "not connected",
         "models": (last or {}).get("models", {}) if running else {},
         "search": _search(database, last or {}),
+        "index": _index(settings, database, last or {}),
         "disk_free": disk_health(settings).free,
     }
 
@@ -57,6 +59,13 @@ def _search(database: Database, last: dict[str, Any]) -> dict[str, Any]:
         return {}
     figures = {"images": stand.images, "embedded": stand.embedded, "unreachable": stand.unreachable}
     return {**figures, "running": not stand.complete}
+
+
+def _index(settings: Settings, database: Database, last: dict[str, Any]) -> dict[str, Any]:
+    """What searches go through; empty where the daemon's bundle has embedded nothing."""
+    bundle = (last.get("models", {}).get("bundle") or {}).get("sha256")
+    facts = facts_of(settings.state, database, bundle) if bundle else None
+    return facts._asdict() if facts else {}
 
 
 def is_running(state: Path) -> bool:

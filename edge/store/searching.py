@@ -91,6 +91,15 @@ def vector_count(database: Database, bundle: str, after: int = 0, upto: int | No
     return int(row[0]) if row else 0
 
 
+def vector_dimension(database: Database, bundle: str) -> int:
+    """Numbers in each of a bundle's vectors; 0 if it has none."""
+    row = database.one(
+        "SELECT LENGTH(vector) FROM embeddings INDEXED BY embeddings_by_bundle WHERE bundle = ? LIMIT 1",
+        (bundle,),
+    )
+    return int(row[0]) // _UNIT if row else 0
+
+
 def vector_pages(
     database: Database,
     bundle: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -13,8 +14,9 @@ import pytest
 
 from edge.errors import StoreError
 from edge.service.heartbeat import Worker
-from edge.service.indexing import FOLDER, StoredVectors, index_folder, open_library, seal
+from edge.service.indexing import FOLDER, StoredVectors, facts_of, index_folder, open_library, seal
 from edge.service.librarian import Calm, Librarian
+from edge.service.report import HEALTH_FILE, status_of
 from edge.settings import SearchSettings, Settings, StoreSettings
 from edge.store.database import Database, open_database, open_readonly
 from edge.store.media import Embedded, add_embeddings
@@ -81,11 +83,23 @@ def test_readers_answer_with_any_index_and_with_none(tmp_path: Path, database: D
     facts = seal(tmp_path, database, BUNDLE, DIMENSION, SearchSettings())
     assert (facts.kind, facts.vectors, facts.sealed) == ("exact", ROWS, SEALED)
     library.refresh()
-    assert library.facts() == facts
+    assert library.facts() == facts == facts_of(tmp_path, database, BUNDLE)
+    assert facts_of(tmp_path, database, "d" * 64) is None
     assert library.nearest(query, 5) == before
     add_embeddings(database, "sha256:!", BUNDLE, [Embedded("image", query[0].astype("<f2").tobytes())])
     library.refresh()
     assert "sha256:!" in [match.media_id for match in library.nearest(query, 20)]
+
+
+def test_status_tells_what_searches_go_through(tmp_path: Path, database: Database) -> None:
+    """For the daemon's bundle, as of now; nothing where that isn't known."""
+    settings = Settings(state=tmp_path, drop=tmp_path / "drop")
+    assert status_of(settings, database)["index"] == {}
+    (tmp_path / HEALTH_FILE).write_text(json.dumps({"models": {"bundle": {"sha256": BUNDLE}}}))
+    seal(tmp_path, database, BUNDLE, DIMENSION, settings.search)
+    told = status_of(settings, database)["index"]
+    assert (told["kind"], told["vectors"], told["sealed"], told["shards"]) == ("exact", ROWS, SEALED, 1)
+    assert told["size"] > SEALED * (2 * DIMENSION + 8)
 
 
 def test_the_setting_decides_the_kind(tmp_path: Path, database: Database) -> None:
