@@ -12,6 +12,7 @@ from edge.service.corrections import Amender, Amendment, Corrected, by_kind, who
 from edge.service.work import now_ms
 from edge.store.corrections import Correction, Corrections, Review, find_media, place_of
 from edge.store.database import Database
+from edge.store.journal import Entry, Journal, Said
 
 CERTAIN: Final = 1_000_000
 """Confidence of a person's label, parts per million."""
@@ -124,6 +125,33 @@ def unlabel(database: Database, media_id: str) -> Relabelled:
         return Relabelled(media_id, _before(was), verdict, _put(database, [word], by_person=False))
 
 
+def unlabel_together(database: Database, first: int, last: int) -> Corrected:
+    """Take back what was said in corrections with these numbers, where nothing was said after them.
+
+    Args:
+        database: opened for writing.
+        first: number of the first correction; all are of one deployment.
+        last: number of the last one.
+
+    Raises:
+        UsageError: nothing of it stands any more, or it is of several deployments.
+        StoreError: nothing was changed.
+    """
+    with database.transaction():
+        store = Corrections(database)
+        words = []
+        for media_id in store.reviewed_by(first, last):
+            review, was = store.review(media_id), store.animals(media_id)
+            if review is not None:
+                verdict = Verdict(review.machine_label, review.machine_count)
+                words.append(_Word(media_id, was, verdict, review.machine_confidence))
+        if not words:
+            raise UsageError("nothing to take back", hint="it was corrected again, or taken back already")
+        if len({place_of(database, word.media_id)[0] for word in words}) > 1:
+            raise UsageError("these corrections are of several cameras", subject=f"{first} to {last}")
+        return _put(database, words, by_person=False)
+
+
 class _Word(NamedTuple):
     """What is to be put on record of one image, and what is there; ``confidence`` in ppm."""
 
@@ -143,13 +171,48 @@ def _before(was: Observation | None) -> Verdict:
     return Verdict(was.label, was.count) if was else Verdict(None, 0)
 
 
-def _put(database: Database, words: Sequence[_Word], *, by_person: bool) -> Corrected:
-    """Put words on record of images of one deployment, and tell."""
-    now, lines, removed, added = now_ms(), [], [], []
+def again(database: Database, media_id: str, said: Said | None, made_by: str) -> Corrected:
+    """What a person said once, in a database that doesn't know of it; joins the caller's transaction.
+
+    Args:
+        database: opened for writing.
+        media_id: an image on record.
+        said: the word; None: that of the models counts.
+        made_by: who it was.
+
+    Raises:
+        StoreError: nothing was changed.
+    """
+    store = Corrections(database)
+    was, review = store.animals(media_id), store.review(media_id)
+    if said is not None:
+        word = _word(media_id, was, said.label, said.number)
+        return _put(database, [word], by_person=True, remembered=made_by)
+    if review is None:
+        return Corrected()
+    verdict = Verdict(review.machine_label, review.machine_count)
+    word = _Word(media_id, was, verdict, review.machine_confidence)
+    return _put(database, [word], by_person=False, remembered=made_by)
+
+
+def _put(
+    database: Database, words: Sequence[_Word], *, by_person: bool, remembered: str | None = None
+) -> Corrected:
+    """Put words on record of images of one deployment, and tell.
+
+    Args:
+        database: in a transaction.
+        words: the words.
+        by_person: not the models' come back.
+        remembered: of whom, if the journal has them already.
+    """
+    now, by, lines, removed, added = now_ms(), remembered or who(), [], [], []
+    told: dict[str, Said | None] = {}
     for word in words:
         if by_person and _said_already(database, word):
             continue
-        correction, is_now = _keep(database, word, now, by_person=by_person)
+        correction, is_now = _keep(database, word, now, by, by_person=by_person)
+        told[word.media_id] = Said(word.verdict.label, word.verdict.count) if by_person else None
         lines.append(correction)
         removed += [word.was] if word.was else []
         added.append(is_now)
@@ -162,6 +225,8 @@ def _put(database: Database, words: Sequence[_Word], *, by_person: bool) -> Corr
     store = Corrections(database)
     for number, line in enumerate(lines):  # the messages are of all of them: counted once
         store.count(line, images=1, messages=0 if number else len(changes))
+    if remembered is None:
+        Journal(database.path.parent).append(Entry(now, by, told, {}))
     return Corrected(len(added), by_kind(changes))
 
 
@@ -170,12 +235,12 @@ def _said_already(database: Database, word: _Word) -> bool:
     return review is not None and (review.label, review.count) == (word.verdict.label, word.verdict.count)
 
 
-def _keep(database: Database, word: _Word, now: int, *, by_person: bool) -> tuple[int, Observation]:
+def _keep(database: Database, word: _Word, now: int, by: str, *, by_person: bool) -> tuple[int, Observation]:
     """Everything of one word but the registrations: the line of the correction, and what is true now."""
     store, verdict = Corrections(database), word.verdict
     deployment, taken = place_of(database, word.media_id)
     what = f"{_before(word.was)} is {verdict}"
-    correction = store.begin(Correction(0, now, who(), "label", deployment, what, word.media_id))
+    correction = store.begin(Correction(0, now, by, "label", deployment, what, word.media_id))
     review = _review(store.review(word.media_id), word.was, verdict, correction) if by_person else None
     store.keep_review(word.media_id, review)
     store.settle_blank(word.media_id, deployment, taken, animals=verdict.count > 0)

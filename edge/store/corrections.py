@@ -6,8 +6,9 @@ everything around them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
+from itertools import islice
 from typing import Final, Literal, NamedTuple
 
 from edge.registration.types import Observation
@@ -16,6 +17,7 @@ from edge.store.database import Database
 CorrectionKind = Literal["clock", "label"]
 
 _COLUMNS: Final = "id, made, made_by, kind, deployment, what, media_id, shift, since, until, images, messages"
+_MARKS: Final = 500
 _OTHERS: Final = "media_id = ? AND kind IN ('person', 'vehicle')"
 
 
@@ -80,6 +82,14 @@ class Dated(NamedTuple):
     clock_ok: bool
     received: int
     moved_by: int | None
+
+
+class Placed(NamedTuple):
+    """Where and when an image was taken (ms UTC) as on record, and whether that can be right."""
+
+    deployment: str
+    taken: int
+    clock_ok: bool
 
 
 class Retimed(NamedTuple):
@@ -175,6 +185,18 @@ class Corrections:
         for media_id, file, taken, offset, source, ok, received, moved_by in rows:
             yield Dated(media_id, file, taken, offset, source, bool(ok), received, moved_by)
 
+    def places(self, media_ids: Iterable[str]) -> dict[str, Placed]:
+        """Those of these images that are on record."""
+        found: dict[str, Placed] = {}
+        remaining = iter(media_ids)
+        while some := tuple(islice(remaining, _MARKS)):
+            marks = ", ".join("?" * len(some))
+            rows = self._db.execute(
+                f"SELECT media_id, deployment, taken, clock_ok FROM media WHERE media_id IN ({marks})", some
+            )
+            found |= {row[0]: Placed(row[1], row[2], bool(row[3])) for row in rows}
+        return found
+
     def retime(self, images: Sequence[Retimed], correction: int, shift: int) -> None:
         """Give images their new times; animal observations are the engine's."""
         self._db.execute_many(
@@ -218,6 +240,17 @@ class Corrections:
             (media_id,),
         )
         return Review(*row) if row else None
+
+    def reviewed_by(self, first: int, last: int) -> list[str]:
+        """Images whose newest word is of one of these corrections."""
+        rows = self._db.execute(
+            "SELECT media_id FROM reviews WHERE correction BETWEEN ? AND ? ORDER BY media_id", (first, last)
+        )
+        return [row[0] for row in rows]
+
+    def newest(self) -> int:
+        """Number of the newest correction; 0 before the first."""
+        return int(self._db.execute("SELECT COALESCE(MAX(id), 0) FROM corrections")[0][0])
 
     def keep_review(self, media_id: str, review: Review | None) -> None:
         """Put a person's word beside the models', or take it away."""

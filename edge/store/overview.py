@@ -74,7 +74,10 @@ def camera_rows(database: Database) -> list[CameraRow]:
         "ORDER BY taken DESC, media_id DESC LIMIT 1) "
         f"FROM ({_NAMES}) n"
     )
-    return [CameraRow(*row[:5], picture(database, row[5]) if row[5] else None) for row in rows]
+    return [
+        CameraRow(name, images, doubtful, registrations, open_, picture(database, last) if last else None)
+        for name, images, doubtful, registrations, open_, last in rows
+    ]
 
 
 # Hops from one name to the next over the index: as many steps as there are cameras.

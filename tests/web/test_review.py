@@ -67,7 +67,7 @@ def test_confirming_sends_a_corrected_message(desk: Corrigible, browser: TestCli
     last = desk.messages()[-1]
     assert (last.change, last.label, last.confidence) == ("corrected", "Badger", 1.0)
     shown = Page.read(browser.get(answer.headers["location"]).text)
-    assert f"message {last.seq} (corrected) is on its way" in shown.text("p", class_="good")[0]
+    assert f"message {last.seq} (corrected) is on its way" in shown.text("div", class_="good")[0]
     assert shown.text("h2")[0] == "Red Fox?"
     assert shown.text("p", class_="sub")[0].startswith("2 registrations")
 
@@ -97,7 +97,7 @@ def test_no_animal_takes_it_back(desk: Corrigible, browser: TestClient) -> None:
     action, fields = asked(browser)
     answer = say(browser, action, fields, say="none")
     assert desk.messages()[-1].change == "retracted"
-    told = Page.read(browser.get(answer.headers["location"]).text).text("p", class_="good")
+    told = Page.read(browser.get(answer.headers["location"]).text).text("div", class_="good")
     assert "(retracted)" in told[0]
     shown = Page.read(browser.get(action.removesuffix("/verdict")).text)
     assert "retracted" in shown.text("span", class_="warn")
@@ -211,3 +211,31 @@ def test_open_ones_are_not_asked_about(desk: Corrigible, browser: TestClient) ->
     desk.record(seen(examined("late", 5000), "Badger", media_id=media_id("late")))
     assert Page.read(browser.get("/review").text).text("p", class_="sub")[0].startswith("3 registrations")
     assert Page.read(browser.get("/?state=open").text).labels() == ["Badger"]
+
+
+@pytest.mark.parametrize("word", [{"pick": "Red_Fox"}, {"say": "none"}, {"say": "unidentified"}])
+def test_the_last_word_can_be_undone(desk: Corrigible, browser: TestClient, word: dict[str, str]) -> None:
+    """A key is pressed in error now and then: the models' word comes back, and it is asked again."""
+    action, fields = asked(browser)
+    told = Page.read(browser.get(say(browser, action, fields, **word).headers["location"]).text)
+    undo = {e.attributes["name"]: e.attributes["value"] for e in told.all("input", type="hidden")[-20:]}
+    numbers = {"undo": undo["undo"], "done": undo["done"], "next": "/review"}
+    answer = browser.post("/review/undo", data=numbers)
+    assert answer.status_code == 303
+    assert asked(browser, "/review?label=Badger")[0] == action
+    last = desk.messages()[-1]
+    assert (last.label, last.state, last.change != "retracted") == ("Badger", "closed", True)
+    assert desk.database.execute("SELECT COUNT(*) FROM reviews") == [(0,)]
+    assert browser.post("/review/undo", data=numbers).status_code == 422
+
+
+@pytest.mark.parametrize("numbers", ["", "1", "a-b", "1-99999999999999999999", "-1-3"])
+def test_only_what_was_said_can_be_undone(desk: Corrigible, browser: TestClient, numbers: str) -> None:
+    """Nothing is changed by a form that names nothing; nor are several cameras corrected at once."""
+    for camera in ("cam", "ridge"):
+        action, fields = asked(browser, f"/review?deployment={camera}")
+        say(browser, action, fields, pick="Badger")
+    before = desk.changes()
+    for wrong in (numbers, "1-99"):
+        assert browser.post("/review/undo", data={"undo": wrong}).status_code == 422
+    assert desk.changes() == before

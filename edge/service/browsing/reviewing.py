@@ -11,6 +11,7 @@ from edge.registration.types import UNIDENTIFIED
 from edge.service.corrections import Corrected
 from edge.service.relabel import relabel_together
 from edge.store.browsing import Listed, Shown, least_certain, listed, shown_page, waiting
+from edge.store.corrections import Corrections
 from edge.store.database import Database
 from edge.store.overview import Named, named
 from edge.store.queries import Filter
@@ -44,10 +45,12 @@ class Judged:
     Attributes:
         row: the registration as it is now; retracted if it had no animal left, or another took its images.
         done: images that were changed, and messages by their kind.
+        corrections: first and last number of what was put on record; ``unlabel_together`` takes it back.
     """
 
     row: Listed
     done: Corrected
+    corrections: tuple[int, int]
 
 
 def queue(database: Database, wanted: Filter, after: str | None = None) -> Queue:
@@ -99,8 +102,10 @@ def judge(
             hint = "correct single images, or the camera's settings"
             raise UsageError(f"registration has more than {_MOST} images", subject=registration_id, hint=hint)
         members = shown_page(database, registration, 0, registration.media_count)
+        store = Corrections(database)
+        before = store.newest()
         done = relabel_together(database, [m.picture.media_id for m in members], label, count)
-        return Judged(listed(database, [registration_id])[0], done)
+        return Judged(listed(database, [registration_id])[0], done, (before + 1, store.newest()))
 
 
 def _beyond(after: str | None) -> tuple[int, str] | None:

@@ -48,6 +48,7 @@ def review(request: Request, here: Here) -> Response:
             suggested=suggested(found, labels),
             done=done[0] if done else None,
             delivered=_delivery(database, done),
+            undo=fields.get("undo", ""),
             said=asked.said,
             names=deployments(database),
             labels=labels,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from edge.errors import UsageError
 from edge.registration.types import UNIDENTIFIED
 from edge.service.browsing import judge
-from edge.service.relabel import relabel, unlabel
+from edge.service.relabel import relabel, unlabel, unlabel_together
 from edge.store.database import Database
 from edge.store.queries import scientific_names
 from edge.web.context import Here
@@ -23,6 +24,7 @@ from edge.web.uploads import Upload, Uploaded
 router = APIRouter()
 _MOST: Final = 1000
 _LONGEST: Final = 100
+_NUMBERS: Final = re.compile(r"(\d{1,15})-(\d{1,15})", re.ASCII)
 
 
 @router.post("/registrations/{registration_id}/verdict")
@@ -37,8 +39,20 @@ def of_registration(here: Here, registration_id: str, sent: Uploaded) -> Respons
         raise UsageError("the form doesn't say what was seen", hint="open the registration again")
     with here.writing() as database:
         label, count = _word(database, sent)
-        judge(database, registration_id, label, count, revision=int(revision[:9]))
-    return _back(sent, f"/registrations/{registration_id}", done=registration_id)
+        judged = judge(database, registration_id, label, count, revision=int(revision[:9]))
+    first, last = judged.corrections
+    return _back(sent, f"/registrations/{registration_id}", done=registration_id, undo=f"{first}-{last}")
+
+
+@router.post("/review/undo")
+def undo(here: Here, sent: Uploaded) -> Response:
+    """Take the word back that was given last: the models' word again."""
+    found = _NUMBERS.fullmatch(sent.fields.get("undo", ""))
+    if found is None:
+        raise UsageError("the form doesn't say what to take back")
+    with here.writing() as database:
+        unlabel_together(database, int(found[1]), int(found[2]))
+    return _back(sent, "/review", done=sent.fields.get("done", ""))
 
 
 @router.post("/pictures/{media}/verdict")
