@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import pairwise
@@ -20,6 +20,7 @@ from edge.service.work import now_ms
 from edge.settings import Settings
 from edge.store.corrections import Correction, Corrections, Dated, Retimed, Span
 from edge.store.database import Database
+from edge.store.journal import Entry, Journal
 
 CHUNK: Final = 1000
 """Images in one transaction: less than a second on a workstation, and the daemon waits at most ten."""
@@ -37,12 +38,14 @@ class Shift:
         by: ms to add.
         mtime: images whose time is that of the file, not the camera's, are moved too.
         again: images whose last correction was by the same amount are moved once more.
+        made_by: who asks for it; the system's user if not given.
     """
 
     span: Span
     by: int
     mtime: bool = False
     again: bool = False
+    made_by: str = ""
 
 
 class Judged(NamedTuple):
@@ -133,8 +136,9 @@ def shift_clock(
         )
         with database.transaction():
             correction = correction or _begin(database, shift)
-            done = _move(database, shift, judged, settings, correction)
+            done, times = _move(database, shift, judged, settings, correction)
             Corrections(database).count(correction, images=done.images, messages=sum(done.messages.values()))
+            Journal(database.path.parent).append(Entry(now_ms(), shift.made_by or who(), {}, times))
         total = total.plus(done)
         told(total.images)
         if part is not parts[-1]:
@@ -147,12 +151,42 @@ def describe(by: int) -> str:
     return f"{'-' if by < 0 else '+'}{timedelta(milliseconds=abs(by))}"
 
 
+def move_again(
+    database: Database, shift: Shift, times: Mapping[str, Retimed], settings: Settings
+) -> Corrected:
+    """Give images times that a correction gave them once, in a database that doesn't know of it.
+
+    Joins the caller's transaction.
+
+    Args:
+        database: opened for writing.
+        shift: of their deployment, and by how much they are moved now.
+        times: their times, by id; those that aren't so much after the ones on record are left.
+        settings: the rules of registration.
+
+    Raises:
+        StoreError: nothing was changed.
+    """
+    correction = _begin(database, shift)
+    done, _ = _move(database, shift, Judged(dict(times), []), settings, correction)
+    Corrections(database).count(correction, images=done.images, messages=sum(done.messages.values()))
+    return done
+
+
+def believe_again(
+    database: Database, deployment: str, media_ids: Collection[str], settings: Settings
+) -> Corrected:
+    """Take the doubt from images from which a correction took it once; joins the caller's transaction."""
+    images = [i for i in Corrections(database).images(Span(deployment)) if i.media_id in media_ids]
+    return _move(database, Shift(Span(deployment), 0), Judged({}, images), settings, 0)[0]
+
+
 def _begin(database: Database, shift: Shift) -> int:
     span = shift.span
     line = Correction(
         id=0,
         made=now_ms(),
-        made_by=who(),
+        made_by=shift.made_by or who(),
         kind="clock",
         deployment=span.deployment,
         what=f"clock {describe(shift.by)}",
@@ -163,11 +197,18 @@ def _begin(database: Database, shift: Shift) -> int:
     return Corrections(database).begin(line)
 
 
-def _move(database: Database, shift: Shift, judged: Judged, settings: Settings, correction: int) -> Corrected:
-    """Move some images, within the transaction; those that another correction moved meanwhile are left."""
+def _move(
+    database: Database, shift: Shift, judged: Judged, settings: Settings, correction: int
+) -> tuple[Corrected, dict[str, Retimed]]:
+    """Move some images, within the transaction; those that another correction moved meanwhile are left.
+
+    Returns:
+        what was done, and the new times of all images that have any.
+    """
     store, deployment = Corrections(database), shift.span.deployment
     was = {media_id: time.taken - shift.by for media_id, time in judged.times.items()}
-    there = store.images(Span(deployment, min(was.values()), max(was.values()) + 1))
+    span = Span(deployment, min(was.values()), max(was.values()) + 1) if was else None
+    there = store.images(span) if span else ()
     # In the order in which they arrived, so that registrations that stay whole keep their ids.
     moved = sorted((i for i in there if was.get(i.media_id) == i.taken), key=_arrival)
     going = [found for image in moved if (found := store.animals(image.media_id))]
@@ -181,7 +222,9 @@ def _move(database: Database, shift: Shift, judged: Judged, settings: Settings, 
     lateness = round(settings.registration.allowed_lateness * 1000)
     amender.lower_watermark(deployment, None if newest is None else newest - lateness)
     changes = amender.apply(Amendment(deployment, going, coming, staying), before)
-    return Corrected(len(moved), by_kind(changes))
+    times = {image.media_id: judged.times[image.media_id] for image in moved}
+    trusted = {i.media_id: Retimed(i.media_id, i.taken, i.offset_minutes, True) for i in judged.trusted}
+    return Corrected(len(moved), by_kind(changes)), times | trusted
 
 
 def _arrival(image: Dated) -> tuple[int, int, str]:

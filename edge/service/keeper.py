@@ -14,6 +14,7 @@ from edge.errors import DiskFullError, StoreBusyError, StoreCorruptError, StoreE
 from edge.service.ageing import Ageing
 from edge.service.emit import Voice
 from edge.service.heartbeat import Worker
+from edge.service.recall import Recall, is_recalling
 from edge.service.restating import has_strays, is_restating, restate, settle_strays
 from edge.service.retention import Cleaner
 from edge.service.work import now_ms
@@ -22,6 +23,7 @@ from edge.store.backup import FOLDER, StoppedError, backups, make_backup, rotate
 from edge.store.ballast import Ballast
 from edge.store.database import Database, open_readonly
 from edge.store.files import free_space
+from edge.store.journal import Journal
 
 log = logging.getLogger("edge")
 
@@ -87,15 +89,16 @@ class Keeper:
         self._cleaner = Cleaner(settings, database)
         self._ageing = Ageing(database)
         self._restating, self._strays = is_restating(database), has_strays(database)
+        self._recalling, self._recall = is_recalling(database), Recall(settings, database)
         self._after = ""
         self._made = time.monotonic()
-        self._next = dict.fromkeys(("ballast", "clean", "strays", "backup"), self._made)
+        self._next = dict.fromkeys(("ballast", "clean", "recall", "strays", "backup"), self._made)
         self._problems: dict[str, Problem] = {}
 
     @property
     def settled(self) -> bool:
         """Whether subscribers have been told all that a replaced database makes necessary."""
-        return not self._restating and not self._strays
+        return not self._restating and not self._recalling and not self._strays
 
     def problems(self) -> tuple[Problem, ...]:
         """What needs a person."""
@@ -125,6 +128,8 @@ class Keeper:
             self._restating = restate(self._db, self._voice, now_ms()) > 0
             self._wake()
             return self._restating
+        if self._is_time("recall") and self._is_recalling() and self._idle():
+            return self._make_again()
         if self._is_time("strays") and self._has_strays() and self._idle():
             return self._settle()
         if self._is_time("ballast"):
@@ -133,6 +138,23 @@ class Keeper:
         if self._is_time("backup") and self._backup_is_due():
             self._back_up(beat)
         return self._clean() if self._is_time("clean") else False
+
+    def _make_again(self) -> bool:
+        images, more = self._recall.step()
+        if images:
+            log.info("corrections of %d images were made again", images)
+            self._wake()
+        if not more:
+            self._recalling = False
+            self._next["recall"] = time.monotonic() + STRAYS_INTERVAL
+        return more
+
+    def _is_recalling(self) -> bool:
+        """Those of images that are gone wait for good, and are tried again now and then."""
+        found = self._recalling or is_recalling(self._db)
+        if not found:
+            self._next["recall"] = float("inf")
+        return found
 
     def _settle(self) -> bool:
         self._after, retracted = settle_strays(self._db, self._voice, now_ms(), self._after)
@@ -203,6 +225,8 @@ class Keeper:
             self._failed(error)
             return
         self._made = time.monotonic()
+        with self._db.transaction():
+            Journal(self._settings.state).shorten()
         self._problems.pop("backup_failed", None)
         log.info("backup %s: %d bytes in %.1f s", made.path.name, made.size, made.seconds)
 

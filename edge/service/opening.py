@@ -126,7 +126,9 @@ def _told(replaced: Replaced) -> Problem:
     message = f"the database was damaged or gone{aside}; {instead}"
     log.warning("%s; everything is said again under epoch %s", message, replaced.epoch)
     return Problem(
-        code="database_replaced", message=message, hint="corrections made since then have to be made again"
+        code="database_replaced",
+        message=message,
+        hint="corrections made since then are made again by themselves",
     )
 
 

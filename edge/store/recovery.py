@@ -17,6 +17,7 @@ from edge.errors import DiskFullError, StoreCorruptError, StoreError
 from edge.store.backup import FOLDER, backups
 from edge.store.database import DATABASE, Database, open_file
 from edge.store.files import copy_file, keep_durably, sync_folder
+from edge.store.journal import JOURNAL
 from edge.store.rotation import stamp
 from edge.store.wal import HEADER, has_lost_commits
 
@@ -24,7 +25,7 @@ _ASIDE: Final = "corrupt-"
 _NEW: Final = ".edge.db.new"
 _WAL, _SHM = "-wal", "-shm"
 _PARTS: Final = ("", _WAL, _SHM)
-_TRACES: Final = (FOLDER, "snapshots", "health.json")
+_TRACES: Final = (FOLDER, JOURNAL, "snapshots", "health.json")
 _LARGEST_WAL: Final = 64 * 1024 * 1024
 """A log that readers have kept from being reset for so long isn't looked through."""
 
@@ -152,13 +153,14 @@ def begin_epoch(database: Database, base: int, strays: Iterable[Stray]) -> str:
     """Make a database one that nobody knows yet; returns its epoch.
 
     Its numbers begin at 1, and its revisions above ``base``. What it has of messages belongs to another epoch
-    and goes; everything on record is to be said again.
+    and goes; everything on record is to be said again, and what people corrected since is to be recalled.
     """
     epoch = str(uuid.uuid4())
     with database.transaction():
         database.remember("epoch", epoch)
         database.remember("revision_base", str(base))
         database.remember("restate_after", "")
+        database.remember("recall", "corrections")
         database.execute("DELETE FROM meta WHERE key IN ('pruned_to', 'pruned', 'summaries_owed')")
         database.execute("DELETE FROM outbox")
         database.execute_many(

@@ -125,6 +125,34 @@ def test_subscriber_has_the_right_table_after_damage(
     assert len(list(site.state.glob("corrupt-*.db"))) == (0 if what == "gone" else 1)
 
 
+@pytest.mark.fault(19, "0 corrections lost")
+def test_corrections_after_the_backup_outlive_the_database(tmp_path: Path, broker: LocalBroker) -> None:
+    """Labels and a clock that were put right after it, of images in it and later ones, are put right again."""
+    site = _site(tmp_path, broker.port)
+    story = list(shots(EVENING, pace=0.0))
+    with Subscriber(broker.host, broker.port) as subscriber:
+        VirtualCamera(site.drop, pause=0.0).run(story[:EARLY])
+        site.run_until_idle()
+        site.json("backup")
+        VirtualCamera(site.drop, pause=0.0).run(story[EARLY:])
+        site.run_until_idle()
+        files = sorted(file for file, row in site.media().items() if row["kind"] == "animal")
+        for file in (files[0], files[-1]):
+            site.text("relabel", file, "Moose", "--new", "--count", "3")
+        deployment = site.media()[files[0]]["deployment"]
+        site.text("clock", "shift", "--deployment", deployment, "--by", "-30d", "--yes")
+        site.run_until_idle()
+        wait_for(lambda: subscriber.is_complete() and subscriber.rows() == site.registrations())
+        corrected, seen = facts(site.registrations()), verdicts(site.media())
+        assert sum("Moose" in row for row in seen.values()) >= 2
+        _three_pages(site.state)
+        site.run_until_idle()
+        wait_for(lambda: subscriber.is_complete() and subscriber.rows() == site.registrations())
+    assert "everything is said again" in site.log()
+    assert facts(site.registrations()) == corrected
+    assert verdicts(site.media()) == seen
+
+
 def test_log_with_garbage_after_a_kill(tmp_path: Path, broker: LocalBroker, undisturbed: Site) -> None:
     """Commits that SQLite would silently forget are missed: a new epoch, so that no number is used twice."""
     site = _site(tmp_path, broker.port)
