@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import given, settings as hypothesis_settings, strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge.settings import Settings
@@ -308,6 +310,41 @@ def test_too_many_searches(looked: Settings) -> None:
         assert codes == [200, 429, 429, 429]
         assert int(browser.get("/api/search?q=red").headers["retry-after"]) >= 1
         assert browser.get("/api/registrations").status_code == 200
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A page that many questions are put to."""
+    state = tmp_path_factory.mktemp("asked") / "state"
+    fill(state).database.close()
+    with page(settings(state)) as found:
+        yield found
+
+
+_NAMES = (
+    "deployment", "label", "from", "to", "cursor", "limit", "order", "state", "q", "media", "top", "all",
+    "night", "labels", "label_set",
+)  # fmt: skip
+_VALUES = st.text(max_size=30) | st.integers().map(str) | st.sampled_from(["2026-01-01", "time", "true"])
+
+
+@given(
+    st.sampled_from(["/api/registrations", "/api/search", "/api/classify"]),
+    st.dictionaries(st.sampled_from(_NAMES), _VALUES, max_size=4),
+)
+@hypothesis_settings(deadline=None, max_examples=150)
+def test_no_question_is_this_sides_fault(asked: TestClient, path: str, given_: dict[str, str]) -> None:
+    """Whatever is asked: an answer, or what is wrong with the question."""
+    assert asked.get(path, params=given_).status_code in (200, 404, 422)
+
+
+@given(st.text(max_size=60))
+@hypothesis_settings(deadline=None, max_examples=150)
+def test_no_path_is_this_sides_fault(asked: TestClient, tail: str) -> None:
+    """Also one that looks like an id."""
+    for path in ("/api/registrations/", "/api/media/", "/"):
+        answer = asked.get(path + quote(tail, safe="", errors="replace"), headers={"Accept": "text/html"})
+        assert answer.status_code < 500
 
 
 def test_the_document_is_current() -> None:

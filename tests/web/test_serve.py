@@ -6,13 +6,14 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ import uvicorn
 
 from edge.web.app import make_app
 from edge.web.patient import Connections, protocol
+from tests.delivery.certificates import Authority, needs_openssl
 from tests.web.record import TOKEN, bearer, fill, settings
 
 ELSEWHERE = "127.0.0.3"
@@ -144,6 +146,23 @@ def test_systemd_is_told(tmp_path: Path, start: Start) -> None:
         while "STOPPING=1" not in told:
             told.append(listener.recv(200).decode())
         assert page.process.wait(60) == 0
+
+
+@needs_openssl
+def test_https(start: Start, tmp_path: Path) -> None:
+    """With a certificate nothing but https is spoken, and the cookie is for it alone."""
+    authority = Authority(tmp_path).found()
+    certificate, key = authority.issue("page")
+    page = start(EDGE_WEB__CERT_FILE=str(certificate), EDGE_WEB__KEY_FILE=str(key), EDGE_WEB__TOKEN=TOKEN)
+    trusted = ssl.create_default_context(cafile=authority.ca)
+    with closing(HTTPSConnection("127.0.0.1", page.port, context=trusted, timeout=60)) as connection:
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        connection.request("POST", "/login", body=f"token={TOKEN}", headers=form)
+        answer = connection.getresponse()
+        assert answer.status == 303
+        assert "__Host-edge_session" in str(answer.headers["set-cookie"])
+    with pytest.raises((HTTPException, OSError)):
+        page.ask("/api/health", **bearer())
 
 
 def test_it_stands_back(start: Start) -> None:
