@@ -127,7 +127,7 @@ def test_subscriber_has_the_right_table_after_damage(
 
 @pytest.mark.fault(19, "0 corrections lost")
 def test_corrections_after_the_backup_outlive_the_database(tmp_path: Path, broker: LocalBroker) -> None:
-    """Labels and a clock that were put right after it, of images in it and later ones, are put right again."""
+    """Labels and a clock that were put right after it, of images in it and later, are put right again."""
     site = _site(tmp_path, broker.port)
     story = list(shots(EVENING, pace=0.0))
     with Subscriber(broker.host, broker.port) as subscriber:
