@@ -27,6 +27,7 @@ class Pictured:
         media_id, file, deployment: as on record.
         taken: event time, ms UTC.
         offset_minutes: of the camera's zone then.
+        time_source: exif, filename or mtime.
         clock_ok: whether the time can be right.
         night: taken by infrared light; None where nobody looked.
         size: bytes of the file.
@@ -42,6 +43,7 @@ class Pictured:
     deployment: str
     taken: int
     offset_minutes: int
+    time_source: str
     clock_ok: bool
     night: bool | None
     size: int
@@ -65,6 +67,7 @@ class Listed:
         observed: when that was, ms UTC by the device's clock.
         scientific_name: of its label, "" where there is none.
         offset_minutes: of the camera's zone at its start.
+        time_source: of its first image: exif, filename or mtime.
         night: its first image was taken by infrared light; None where nobody looked.
         clock_ok: whether the clock can be right for all of its images.
         reviewed: a person has spoken of one of its images.
@@ -78,6 +81,7 @@ class Listed:
     observed: int
     scientific_name: str
     offset_minutes: int
+    time_source: str
     night: bool | None
     clock_ok: bool
     reviewed: bool
@@ -108,14 +112,14 @@ _MEMBER: Final = (
     "(r.first_t, r.first_media) AND ({o}.t, {o}.media_id) <= (r.last_t, r.last_media)"
 )
 _PICTURE: Final = (
-    "m.media_id, m.file, m.deployment, m.taken, m.offset_minutes, m.clock_ok, m.night, m.bytes, m.width, "
-    "m.height, m.snapshot, m.camera, m.received, m.detections"
+    "m.media_id, m.file, m.deployment, m.taken, m.offset_minutes, m.time_source, m.clock_ok, m.night, "
+    "m.bytes, m.width, m.height, m.snapshot, m.camera, m.received, m.detections"
 )
 _PICTURE_WIDTH: Final = _PICTURE.count(",") + 1
 _REGISTRATION_WIDTH: Final = REGISTRATION_COLUMNS.count(",") + 1
 _NEWS: Final = "living, change, seq, observed"
 _REST: Final = (
-    "COALESCE(s.scientific_name, ''), COALESCE(f.offset_minutes, 0), f.night, "
+    "COALESCE(s.scientific_name, ''), COALESCE(f.offset_minutes, 0), COALESCE(f.time_source, ''), f.night, "
     "NOT EXISTS (SELECT 1 FROM media b INDEXED BY media_bad_clock JOIN observations o "
     "ON o.media_id = b.media_id AND o.kind = 'animal' WHERE NOT b.clock_ok AND b.deployment = r.deployment "
     "AND (b.taken, b.media_id) >= (r.first_t, r.first_media) "
@@ -308,7 +312,7 @@ def _qualified(order: str) -> str:
 
 
 def _to_listed(row: tuple[Any, ...]) -> Listed:
-    living, change, seq, observed, name, offset, night, clock_ok, reviewed = row[
+    living, change, seq, observed, name, offset, source, night, clock_ok, reviewed = row[
         _REGISTRATION_WIDTH:-_PICTURE_WIDTH
     ]
     cover = row[-_PICTURE_WIDTH:]
@@ -320,6 +324,7 @@ def _to_listed(row: tuple[Any, ...]) -> Listed:
         observed=observed,
         scientific_name=name,
         offset_minutes=offset,
+        time_source=source,
         night=None if night is None else bool(night),
         clock_ok=bool(clock_ok),
         reviewed=bool(reviewed),
@@ -328,14 +333,15 @@ def _to_listed(row: tuple[Any, ...]) -> Listed:
 
 
 def _pictured(row: tuple[Any, ...]) -> Pictured:
-    media_id, file, deployment, taken, offset, clock_ok, night, size, width, height, *rest = row
-    snapshot, camera, received, detections = rest
+    media_id, file, deployment, taken, offset, source, clock_ok, night, *rest = row
+    size, width, height, snapshot, camera, received, detections = rest
     return Pictured(
         media_id=media_id,
         file=file,
         deployment=deployment,
         taken=taken,
         offset_minutes=offset,
+        time_source=source,
         clock_ok=bool(clock_ok),
         night=None if night is None else bool(night),
         size=size,

@@ -267,3 +267,17 @@ def test_login_page_tells_nothing(tmp_path: Path) -> None:
     sent_on = [e.attributes["value"] for e in shown.all("input", name="next")]
     assert sent_on[-1] == "/review"
     assert Page.read(wrong.text).all("p", role="alert")
+
+
+def test_times_in_doubt_are_marked(desk: Corrigible, browser: TestClient) -> None:
+    """Those that can't be right, and those that are only the file's; a moment lasts no time."""
+    assert not Page.read(browser.get("/").text).all("span", class_="warn")
+    desk.database.execute("UPDATE media SET time_source = 'mtime' WHERE deployment = 'ridge'")
+    desk.database.execute("UPDATE media SET clock_ok = 0 WHERE media_id = ?", (media_id("f1"),))
+    desk.database.execute("UPDATE registrations SET last_t = first_t + 500 WHERE deployment = 'ridge'")
+    shown = Page.read(browser.get("/").text)
+    cards = shown.text("div", class_="words")
+    assert shown.text("span", class_="warn") == ["file's time", "clock?"]
+    assert "file's time" in cards[0]
+    assert " for" not in cards[0]
+    assert "for 1 min" in cards[2]
