@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -26,7 +26,7 @@ from edge.search.lists import (
     learned_ranges,
     nearest_centres,
 )
-from edge.search.types import Block, Float16, Float32, Float64, Numbers, Source
+from edge.search.types import Float16, Float32, Float64, Numbers, Source
 
 ROUNDS: Final = 8
 _EACH: Final = 32
@@ -100,7 +100,9 @@ def find_cells(source: Source, rows: int, going: Going) -> Cells:
         StoppedError: ``going`` said so.
     """
     count = cell_count(rows)
-    sample = _sampled(source.blocks(0), rows, max(1, rows // (count * _EACH)), going)
+    sample = _sampled(source, rows, max(1, rows // (count * _EACH)), going)
+    if not len(sample):  # all were deleted since they were sealed
+        sample = np.eye(1, source.dimension, dtype=np.float16)
     centres = _clustered(sample, min(count, len(sample)), going)
     index = centres_index(centres)
     few = sample[:: max(1, len(sample) // _FOR_RANGES)].astype(np.float32)
@@ -108,18 +110,22 @@ def find_cells(source: Source, rows: int, going: Going) -> Cells:
     return Cells(centres, learned_ranges(remains))
 
 
-def _sampled(blocks: Iterable[Block], rows: int, stride: int, going: Going) -> Float16:
+def _sampled(source: Source, rows: int, stride: int, going: Going) -> Float16:
     """Each ``stride``-th of the first ``rows`` vectors."""
-    kept: list[Float16] = []
-    seen = 0
-    for block in blocks:
+    sample = np.empty(
+        (-(-rows // stride), source.dimension), np.float16
+    )  # in one piece: it is what memory goes to
+    seen = kept = 0
+    for block in source.blocks(0):
         _go_on(going)
         vectors = block.vectors[: rows - seen]
-        kept.append(vectors[-seen % stride :: stride].copy())
+        chosen = vectors[-seen % stride :: stride]
+        sample[kept : kept + len(chosen)] = chosen
+        kept += len(chosen)
         seen += len(vectors)
         if seen == rows:
             break
-    return np.concatenate(kept)
+    return sample[:kept]
 
 
 def _clustered(sample: Float16, count: int, going: Going) -> Float32:

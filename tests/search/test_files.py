@@ -182,6 +182,24 @@ def test_shards_of_deleted_rows_are_written_anew(tmp_path: Path) -> None:
     assert Library(tmp_path, shelf).nearest(QUERY, 3) == []
 
 
+def test_cells_of_nothing(tmp_path: Path) -> None:
+    """Where all vectors were deleted and the setting changed before anybody looked, it goes on."""
+    shelf = filled()
+    indexer = Indexer(tmp_path, shelf, SIZES)
+    while indexer.step():
+        pass
+    shelf.kept.clear()
+    indexer._sizes = CUT
+    while indexer.step():
+        pass
+    for number, vector in enumerate(units(40, 1)):
+        shelf.add(f"new-{number:02}", vector)
+    while indexer.step():
+        pass
+    found = everything(Library(tmp_path, shelf), QUERY)
+    assert sorted(found) == sorted(shelf.best(QUERY))
+
+
 def test_only_one_keeps_an_index_at_a_time(tmp_path: Path) -> None:
     """The other finds it locked, does nothing, and may try later."""
     shelf = filled()
