@@ -23,7 +23,7 @@ from edge.store.backup import FOLDER, StoppedError, backups, make_backup, rotate
 from edge.store.ballast import Ballast
 from edge.store.database import Database, open_readonly
 from edge.store.files import free_space
-from edge.store.journal import Journal
+from edge.store.journal import JOURNAL, Journal
 
 log = logging.getLogger("edge")
 
@@ -140,7 +140,15 @@ class Keeper:
         return self._clean() if self._is_time("clean") else False
 
     def _make_again(self) -> bool:
-        images, more = self._recall.step()
+        images, more = 0, False
+        try:
+            images, more = self._recall.step()
+        except (DiskFullError, StoreBusyError, StoreCorruptError):
+            raise
+        except StoreError as error:
+            self._say("recall_failed", str(error), f"corrections since the backup wait: see {JOURNAL}")
+        else:
+            self._problems.pop("recall_failed", None)
         if images:
             log.info("corrections of %d images were made again", images)
             self._wake()
@@ -225,10 +233,21 @@ class Keeper:
             self._failed(error)
             return
         self._made = time.monotonic()
-        with self._db.transaction():
-            Journal(self._settings.state).shorten()
         self._problems.pop("backup_failed", None)
         log.info("backup %s: %d bytes in %.1f s", made.path.name, made.size, made.seconds)
+        self._shorten_journal()
+
+    def _shorten_journal(self) -> None:
+        """Where that can't be done now, the next backup is soon enough."""
+        try:
+            with self._db.transaction():
+                Journal(self._settings.state).shorten()
+        except (DiskFullError, StoreBusyError):
+            return
+        except StoreCorruptError:
+            raise
+        except StoreError as error:
+            self._say("recall_failed", str(error), f"corrections aren't safe from damage: see {JOURNAL}")
 
     def _failed(self, error: StoreError) -> None:
         """A copy that isn't sound is the database's fault, or the disk's that holds the copy."""

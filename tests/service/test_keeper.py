@@ -12,10 +12,14 @@ from edge.errors import DiskFullError, StoreBusyError, StoreCorruptError
 from edge.service import keeper as module
 from edge.service.keeper import FIRST_BACKUP, Keeper, is_due
 from edge.service.opening import until_space
+from edge.service.recall import is_recalling
+from edge.service.relabel import relabel
 from edge.settings import Settings, StoreSettings
 from edge.store.backup import FOLDER, backups
 from edge.store.ballast import Ballast
+from edge.store.corrections import Corrections, Retimed
 from edge.store.files import StateLock
+from edge.store.journal import JOURNAL, Entry, Journal
 from tests.service.corrected import Corrigible
 from tests.service.outcomes import examined, seen
 
@@ -176,3 +180,46 @@ def test_timer_comes_before_the_daemon() -> None:
     """A little before the interval is over a timer finds one due, the daemon doesn't."""
     assert is_due([0.95 * DAY], DAY, since_last=0.0, slack=0.1)
     assert not is_due([0.95 * DAY], DAY, since_last=0.0)
+
+
+def test_corrections_are_made_again_after_another_database_took_the_place(
+    desk: Corrigible, tmp_path: Path
+) -> None:
+    """By itself, once the drop folder has been read; until then it isn't settled."""
+    relabel(desk.database, "sha256:cam-a", "Badger", 2)
+    desk.database.execute("DELETE FROM reviews")
+    desk.database.remember("recall", "corrections")
+    keeper = _keeper(desk, tmp_path / "state")
+    before = keeper.settled
+    _steps(keeper)
+    assert (before, keeper.settled) == (False, True)
+    assert Corrections(desk.database).review("sha256:cam-a") is not None
+    assert not is_recalling(desk.database)
+
+
+def test_journal_that_cannot_be_read_needs_a_person_and_stops_nothing(
+    desk: Corrigible, tmp_path: Path
+) -> None:
+    """Everything else goes on; once it can be read, it is."""
+    (tmp_path / "state" / JOURNAL).mkdir()
+    desk.database.remember("recall", "corrections")
+    keeper = _keeper(desk, tmp_path / "state")
+    _steps(keeper)
+    assert [problem.code for problem in keeper.problems()] == ["recall_failed"]
+    (tmp_path / "state" / JOURNAL).rmdir()
+    keeper._next["recall"] = 0.0
+    _steps(keeper)
+    assert keeper.problems() == ()
+    assert not is_recalling(desk.database)
+
+
+def test_journal_is_shortened_after_a_backup(desk: Corrigible, tmp_path: Path) -> None:
+    """What later corrections made void goes."""
+    journal = Journal(tmp_path / "state")
+    times = {f"sha256:{n:064}": Retimed(f"sha256:{n:064}", n, 0, clock_ok=True) for n in range(3000)}
+    for made in range(3):
+        journal.append(Entry(made, "anna", {}, times))
+    keeper = _keeper(desk, tmp_path / "state", backup_interval=DAY)
+    keeper._made -= FIRST_BACKUP
+    _steps(keeper)
+    assert [entry.made for entry in journal.entries()] == [2]
