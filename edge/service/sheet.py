@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -19,6 +21,8 @@ from edge.vision.foreign import as_jpeg
 if TYPE_CHECKING:
     from PIL import ImageDraw, ImageFont
 
+    Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
 WIDTH, HEIGHT = 320, 240
 """Of a picture on the sheet, pixels at most."""
 MOST: Final = 400
@@ -27,6 +31,7 @@ _COLUMNS: Final = 4
 _GAP: Final = 10
 _LINE: Final = 18
 _FONT: Final = 14
+_LONGEST: Final = 500
 _QUALITY: Final = 88
 _PAPER, _INK, _MISSING = "#ffffff", "#202020", "#d8d8d8"
 
@@ -115,13 +120,24 @@ def _write(
     draw: ImageDraw.ImageDraw,
     place: tuple[int, int],
     text: str,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    font: Font,
     width: int,
 ) -> None:
     """One line, its middle left out where it is too long: a path's end says more than its middle."""
-    plain = " ".join(text.split())
-    shown, kept = plain, len(plain)
-    while kept > 1 and draw.textlength(shown, font=font) > width:
-        kept -= 1
-        shown = f"{plain[: kept // 3]}…{plain[len(plain) - (kept - kept // 3) :]}"
-    draw.text(place, shown, _INK, font)
+    plain = " ".join(text.split())[:_LONGEST]
+    if draw.textlength(plain, font=font) > width:
+        # The most letters that fit, found by halving: measuring each length would take a while.
+        kept = bisect_right(
+            range(1, len(plain)), width, key=lambda n: _length(draw, _shortened(plain, n), font)
+        )
+        plain = _shortened(plain, kept)
+    draw.text(place, plain, _INK, font)
+
+
+def _length(draw: ImageDraw.ImageDraw, text: str, font: Font) -> int:
+    return math.ceil(draw.textlength(text, font=font))
+
+
+def _shortened(text: str, kept: int) -> str:
+    """So many of its letters, a third of them from its beginning."""
+    return f"{text[: kept // 3]}…{text[len(text) - (kept - kept // 3) :]}"
