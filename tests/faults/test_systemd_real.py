@@ -79,6 +79,21 @@ cp /opt/images/2.JPG /var/lib/edge/drop/cam-1/; chown edge:edge /var/lib/edge/dr
 wait_for processed 3
 states > /results/second.json
 show > /results/restarted
+printf 'three-otters-and-a-lynx\\n' > /etc/edge/web-token; chmod 600 /etc/edge/web-token
+paged() { systemctl show edge-web.service -p MainPID --value; }
+up() { [ "$(systemctl is-active edge-web.service)" = active ] && [ "$(paged)" != "$1" ]; }
+ask() { curl -s -m 60 -o /dev/null -w "%{http_code}\\n" "$@"; }
+bearer="Authorization: Bearer three-otters-and-a-lynx"
+systemctl start edge-web.service; wait_for up 0
+here=http://127.0.0.1:8640
+jpeg="Content-Type: image/jpeg"
+{ ask $here/api/registrations; ask -H "$bearer" $here/api/registrations
+ask -H "$bearer" "$here/api/search?q=red"
+ask -H "$bearer" -H "$jpeg" --data-binary @/opt/images/0.JPG $here/api/classify; } > /results/page
+grep -E 'NoNewPrivs|Seccomp:|CapEff|CapBnd|Uid' /proc/$(paged)/status > /results/page-sandbox
+cut -d' ' -f19 /proc/$(paged)/stat > /results/page-nice
+was=$(paged); kill -9 $was; sleep 22; wait_for up $was; ask -H "$bearer" $here/api/health >> /results/page
+systemctl stop edge-web.service; systemctl show edge-web.service -p Result > /results/page-stopped
 systemctl start edge-backup.service; systemctl show edge-backup.service -p Result > /results/backup
 ls /var/lib/edge/backups >> /results/backup
 systemctl stop edge.service; show > /results/stopped
@@ -147,8 +162,8 @@ def _boot(root: Path) -> str:
     return done.stdout + done.stderr
 
 
-def _journal(root: Path) -> str:
-    command = ["journalctl", f"--directory={root}/var/log/journal", "-u", "edge", "--no-pager", "-o", "cat"]
+def _journal(root: Path, unit: str = "edge") -> str:
+    command = ["journalctl", f"--directory={root}/var/log/journal", "-u", unit, "--no-pager", "-o", "cat"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
@@ -160,6 +175,17 @@ def _shown(root: Path, name: str) -> dict[str, str]:
 def _status(root: Path, name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((root / "results" / name).read_text())
     return found
+
+
+def _check_page(root: Path) -> None:
+    """Refused without the token that systemd hands over, answered with it; back after SIGKILL."""
+    journal = _journal(root, "edge-web")
+    assert (root / "results/page").read_text().split() == ["401", "200", "200", "200", "200"], journal
+    sandbox = dict(line.split(":", 1) for line in (root / "results/page-sandbox").read_text().splitlines())
+    assert (sandbox["NoNewPrivs"].strip(), sandbox["Seccomp"].strip()) == ("1", "2")
+    assert {int(sandbox[name], 16) for name in ("CapEff", "CapBnd")} == {0}
+    assert (root / "results/page-nice").read_text().strip() == "10"
+    assert _shown(root, "page-stopped") == {"Result": "success"}, journal
 
 
 @pytest.mark.fault(22, "installed unit under a real systemd: ready, seccomp on, restarted after SIGKILL")
@@ -186,6 +212,7 @@ def test_installed_service_under_a_real_systemd(tmp_path: Path) -> None:
     restarted = _shown(root, "restarted")
     assert (restarted["ActiveState"], restarted["NRestarts"]) == ("active", "1"), journal
     assert _status(root, "second.json")["files"]["processed"] == 3, journal
+    _check_page(root)
     backup = (root / "results/backup").read_text()
     assert "Result=success" in backup
     assert ".db" in backup
