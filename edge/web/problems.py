@@ -18,6 +18,7 @@ from edge.errors import (
     ProviderError,
     SearchError,
     StoreBusyError,
+    StoreVersionError,
     TooBusyError,
     UsageError,
 )
@@ -54,6 +55,7 @@ _STATUS: Final[tuple[tuple[type[EdgeError], int, int | None], ...]] = (
     (NotYetError, 503, 5),
     (TooBusyError, 503, 2),
     (StoreBusyError, 503, 2),
+    (StoreVersionError, 503, 30),  # between an upgrade and the daemon's restart
     (DiskFullError, 507, None),
     (ImageError, 422, None),
     (UsageError, 422, None),
@@ -79,7 +81,7 @@ def problem_of(error: EdgeError) -> Problem:
     for kind, status, retry in _STATUS:
         if isinstance(error, kind):
             return Problem(status, error.what, error.subject, error.hint, retry)
-    return Problem(500, error.what, hint="the log says more: journalctl -u edge-web")
+    return Problem(500, error.what, hint=error.hint or "the log says more: journalctl -u edge-web")
 
 
 def of_status(status: int, detail: str = "") -> Problem:

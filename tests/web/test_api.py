@@ -231,6 +231,16 @@ def test_before_the_daemon_ever_ran(tmp_path: Path) -> None:
         assert browser.get("/api/registrations").status_code == 200
 
 
+@pytest.mark.parametrize("version", [1, 1000])
+def test_a_database_of_another_version(browser: TestClient, desk: Corrigible, version: int) -> None:
+    """Between an upgrade and the daemon's restart: it is waited for, and said why."""
+    desk.database.execute(f"PRAGMA user_version = {version}")
+    answer = browser.get("/api/registrations")
+    assert answer.status_code == 503
+    assert "start the daemon of this version" in answer.json()["hint"]
+    assert answer.headers["retry-after"] == "30"
+
+
 def test_health_and_metrics(searching: TestClient) -> None:
     """The daemon's last word, and its figures as Prometheus reads them."""
     health = searching.get("/api/health").json()
