@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,7 +21,8 @@ from edge.search.types import Facts, Float32, Match, Numbers, Source
 PROBES: Final = 64
 """Cells that are looked into for a query."""
 _FEW: Final = 256
-"""So few rows are compared as they are in the store."""
+"""So few rows are compared as they are in the store, sooner than the index would pass over all others."""
+_FEW_IN_CELLS: Final = 2048
 _FIRST: Final = 32
 _DEEPER: Final = 4
 _LOOKS: Final = 5
@@ -116,12 +117,14 @@ class Library:
             sum(s.size for s in shards),
         )
 
-    def nearest(self, queries: Float32, count: int, allowed: Collection[int] | None = None) -> list[Match]:
+    def nearest(
+        self, queries: Float32, count: int, allowed: Sequence[int] | Numbers | None = None
+    ) -> list[Match]:
         """The ``count`` best images, best first; as ``ranked``."""
         found = list(islice(self.ranked(queries, allowed), count))
         return sorted(found, key=lambda match: (-match.score, match.media_id))
 
-    def ranked(self, queries: Float32, allowed: Collection[int] | None = None) -> Iterator[Match]:
+    def ranked(self, queries: Float32, allowed: Sequence[int] | Numbers | None = None) -> Iterator[Match]:
         """Images, best first; those with the same score by ascending id. Computed as far as it is read.
 
         Each comes once. Scores are those of the vectors in the store. An approximate index finds nearly all
@@ -139,12 +142,12 @@ class Library:
         dimension = self._source.dimension
         if queries.ndim != 2 or not len(queries) or queries.shape[1] != dimension:  # noqa: PLR2004 (q, d)
             raise ValueError(f"queries have shape {queries.shape}, not (q, {dimension})")
-        rows = None if allowed is None else np.fromiter(allowed, np.int64, len(allowed))
+        rows = None if allowed is None else np.asarray(allowed, np.int64)
         return self._ranked(self._view, np.ascontiguousarray(queries, np.float32), rows)
 
     def _ranked(self, view: View, queries: Float32, allowed: Numbers | None) -> Iterator[Match]:
         ranking = Ranking(self._source, queries, exact=view.exact)
-        if allowed is not None and len(allowed) <= _FEW:
+        if allowed is not None and len(allowed) <= (_FEW if view.exact else _FEW_IN_CELLS):
             yield from ranking.take(allowed, -np.inf)
             return
         chosen = None if allowed is None else selector(allowed)
