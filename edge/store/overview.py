@@ -117,9 +117,9 @@ def named(database: Database) -> list[Named]:
     """Labels of every label set that was used here, and of registrations, by name."""
     rows = database.execute(
         "SELECT n.label, COALESCE(s.scientific_name, ''), COALESCE(r.number, 0) FROM "
-        "(SELECT label FROM labels UNION SELECT label FROM registrations WHERE living) n "
+        "(SELECT label FROM labels UNION SELECT label FROM registrations WHERE living = 1) n "
         "LEFT JOIN labels s ON s.label = n.label LEFT JOIN "
-        "(SELECT label, COUNT(*) AS number FROM registrations WHERE living GROUP BY label) r "
+        "(SELECT label, COUNT(*) AS number FROM registrations WHERE living = 1 GROUP BY label) r "
         "ON r.label = n.label ORDER BY n.label"
     )
     return [Named(*row) for row in rows]

@@ -226,6 +226,7 @@ MIGRATIONS: tuple[str, ...] = (
         attempts INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX registrations_by_seq ON registrations (seq);
+    CREATE INDEX registrations_by_label ON registrations (living, label, state);
     """,
 )
 """Migration n takes the schema from version n to n + 1 (``PRAGMA user_version``)."""

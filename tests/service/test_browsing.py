@@ -172,7 +172,10 @@ def test_the_queue_asks_least_certain_first_and_each_once(desk: Corrigible) -> N
     assert confidences == sorted(confidences)
     assert asked[0].registration.label == UNIDENTIFIED
     relabel(desk.database, asked[3].registration.first.media_id, "Badger", None)
-    assert waiting(desk.database, Filter()) == 29
+    assert waiting(desk.database, Filter()) == waiting(desk.database, Filter(since=0)) == 29
+    desk.record(known("open", 9000))
+    relabel(desk.database, media_id_of("open", "cam"), "Badger", 1)
+    assert waiting(desk.database, Filter()) == waiting(desk.database, Filter(since=0)) == 29
     with pytest.raises(UsageError):
         queue(desk.database, Filter(), "x")
 

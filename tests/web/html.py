@@ -71,7 +71,8 @@ class Page(HTMLParser):
 
     def labels(self) -> list[str]:
         """Titles of the cards."""
-        return [text.split(" \u00d7")[0] for text in self.text("h3")]
+        found = [e for e in self.all("h2") + self.all("h3") if any(up.name == "li" for up in e.within)]
+        return [" ".join(e.text.split()).split(" \u00d7")[0] for e in found]
 
 
 def _own(script: Element) -> bool:

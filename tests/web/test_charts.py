@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import hypothesis
 from hypothesis import given, strategies as st
 
 from edge.service.browsing import Activity, Series
@@ -30,6 +31,7 @@ def total(chart: Chart) -> int:
     return sum(int(value) for row in chart.rows for value in row[1:])
 
 
+@hypothesis.settings(max_examples=40, deadline=None)
 @given(st.lists(COUNTS, min_size=1, max_size=6))
 def test_nothing_is_lost_or_outside(counts: list[dict[int, int]]) -> None:
     """The table and the bars hold every registration; bars lie in the frame and don't overlap."""
@@ -46,6 +48,7 @@ def test_nothing_is_lost_or_outside(counts: list[dict[int, int]]) -> None:
             tops[bar.x] = bar.y
 
 
+@hypothesis.settings(max_examples=40, deadline=None)
 @given(st.integers(0, 30_000), st.integers(0, 30_000))
 def test_columns_are_neither_few_nor_many(first: int, length: int) -> None:
     """Days, weeks, months or years, whichever suits the span; at most eight marks."""

@@ -39,7 +39,7 @@
         const focused = old.contains(document.activeElement);
         card.classList.remove("fresh");
         old.replaceWith(card);
-        if (focused) $("h3 a", card)?.focus({ preventScroll: true });
+        if (focused) $("h2 a", card)?.focus({ preventScroll: true });
       } else {
         sort(card);
         while (list.children.length > most) list.lastElementChild.remove();
