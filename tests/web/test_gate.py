@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from edge.web.app import make_app
 from edge.web.headers import CONTENT_SECURITY_POLICY
 from tests.web.record import HERE, TOKEN, bearer, fill, page, settings
 
@@ -236,6 +237,26 @@ def test_too_many_requests(state: Path) -> None:
         assert codes[:20] == [200] * 20
         assert codes.count(429) >= 15
         assert int(browser.get("/api/health").headers["retry-after"]) >= 1
+
+
+def test_a_mistake_of_ours_tells_nothing(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No traceback and no words of it, in either form, and the headers all the same."""
+
+    def fail(_state: Path) -> bool:
+        raise ZeroDivisionError("secret words")
+
+    monkeypatch.setattr("edge.web.api.status.is_running", fail)
+    with TestClient(
+        make_app(settings(state)),
+        base_url=HERE,
+        client=("127.0.0.1", 50000),
+        raise_server_exceptions=False,
+    ) as browser:
+        answer = browser.get("/api/health")
+        assert answer.status_code == 500
+        assert answer.json()["title"] == "Internal Server Error"
+        assert "secret" not in answer.text
+        assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
 
 
 def test_paths_dont_leave_the_static_folder(guarded: TestClient) -> None:
