@@ -34,6 +34,7 @@ from edge.service.indexing import open_library, seal
 from edge.settings import SearchSettings
 from edge.store.database import Database, open_database, open_readonly
 from edge.store.media import Embedded, MediaRow, MediaStore, add_embeddings
+from edge.store.searching import newest_vector
 
 Float16 = npt.NDArray[np.float16]
 Float32 = npt.NDArray[np.float32]
@@ -87,31 +88,33 @@ def measure(state: Path, count: int) -> None:
     library = open_library(state, open_readonly(state), BUNDLE, DIMENSION, settings)
     for name, queries in (("pictures", meadow.vectors(5 * _PICTURES, 10**6)[::5]), ("words", words())):
         _queries(name, library, _truth(database, queries))
-    _adding(state, database, meadow, count)
+    _adding(state, database, meadow)
     _starting(state)
 
 
 def _queries(name: str, library: Library, truth: Truth) -> None:
-    times, hits = [], 0
+    times, busy, hits = [], [], 0
     for query, best in zip(truth.queries, truth.best, strict=True):
-        begun = time.perf_counter()
+        begun, cpu = time.perf_counter(), time.thread_time()
         found = library.nearest(query[None], TOP)
         times.append(time.perf_counter() - begun)
+        busy.append(time.thread_time() - cpu)
         hits += len({match.media_id for match in found} & best)
     p50, p95 = np.percentile(times, [50, 95]) * 1e3
     print(
-        f"{name}: top {TOP} p50 {p50:.2f} ms, p95 {p95:.2f} ms, "
+        f"{name}: top {TOP} p50 {p50:.2f} ms, p95 {p95:.2f} ms, of a core {_ms(busy)}, "
         f"recall@{TOP} {hits / TOP / len(times):.4f} ({len(times)} queries)"
     )
 
 
-def _adding(state: Path, database: Database, meadow: Meadow, count: int) -> None:
+def _adding(state: Path, database: Database, meadow: Meadow) -> None:
     """One image in a commit, and twenty; each is in the next answer."""
-    fresh = meadow.vectors(_TURNS * 20 + _TURNS * 20 * GROUP, 10**6 + 1).astype(np.float16)
+    first = 10**9 + newest_vector(database)  # none that an earlier run has added
+    fresh = meadow.vectors(_TURNS * 20 * (GROUP + 1), first).astype(np.float16)
     library = open_library(state, open_readonly(state), BUNDLE, DIMENSION)
     alone, grouped, seen = [], [], []
     for turn in range(_TURNS * 20):
-        number = count + turn * (GROUP + 1)
+        number = first + turn * (GROUP + 1)
         alone.append(_committed(database, fresh[:1], number))
         begun = time.perf_counter()
         library.refresh()
