@@ -201,6 +201,15 @@ def pictures() -> list[bytes]:
     return [path.read_bytes() for path in found[:: max(1, len(found) // 24)]]
 
 
+def cores(pids: dict[str, int]) -> dict[str, float]:
+    """Processor seconds that each process has had so far."""
+    found = {}
+    for name, pid in pids.items():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        found[name] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return found
+
+
 def measured(site: Site, seconds: float, what: Callable[[float], Got] | None) -> tuple[float, Got]:
     """The daemon's images a second while something is done for so long."""
     found: list[Got] = []
@@ -212,7 +221,9 @@ def measured(site: Site, seconds: float, what: Callable[[float], Got] | None) ->
     return rate, found[0]
 
 
-def phases(site: Site, ports: tuple[int, int], seconds: float) -> list[tuple[str, float, Got]]:
+def phases(
+    site: Site, ports: tuple[int, int], seconds: float, pids: dict[str, int]
+) -> list[tuple[str, float, Got]]:
     """All of it, in turn; quiet between any two, so that each has its own before and after."""
     limited, unlimited = ports
     plan: list[tuple[str, Callable[[float], Got] | None]] = [
@@ -235,8 +246,11 @@ def phases(site: Site, ports: tuple[int, int], seconds: float) -> list[tuple[str
     ]
     found = []
     for name, what in plan:
+        before, began = cores(pids), time.monotonic()
         rate, got = measured(site, seconds, what)
-        print(f"{name:<54}{rate:6.2f} images/s   {got}", flush=True)
+        took = time.monotonic() - began
+        used = ", ".join(f"{who} {(now - before[who]) / took:.2f}" for who, now in cores(pids).items())
+        print(f"{name:<54}{rate:6.2f} images/s   cores: {used}   {got}", flush=True)
         found.append((name, rate, got))
     return found
 
@@ -293,7 +307,8 @@ def main(arguments: list[str]) -> int:
         _warm(site, ports)
         for name, make in BAD.items():
             print(f"{name:<12}{told(ports[0], make())}")
-        found = phases(site, ports, options.seconds)
+        pids = {"daemon": daemon.pid, "page": page.pid, "unlimited page": free.pid, "clients": os.getpid()}
+        found = phases(site, ports, options.seconds, pids)
         print(f"page: {memory(page)}; without limits of a client: {memory(free)}; daemon: {memory(daemon)}")
         alive = all(process.poll() is None for process in (daemon, page, free))
         _ratios(found)
