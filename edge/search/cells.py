@@ -32,7 +32,7 @@ ROUNDS: Final = 8
 _EACH: Final = 32
 """Sampled vectors for each cell."""
 _CHUNK: Final = 2048
-_FOR_RANGES: Final = 16_384
+_FOR_RANGES: Final = 4096
 _SEED: Final = 20261122
 Going = Callable[[], bool]
 """Asked now and then, and may take its time; False: stop."""
