@@ -6,37 +6,44 @@ import os
 import signal
 import sys
 from importlib.metadata import EntryPoint, entry_points
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
-from rich.markup import escape
 
 from edge import __version__
-from edge.cli import (
-    classify,
-    config,
-    correct,
-    demo,
-    doctor,
-    imports,
-    index,
-    keep,
-    look,
-    models,
-    outbox,
-    register,
-    run,
-    search,
-    services,
-    subscribe,
-    web,
-)
-from edge.cli.common import err
-from edge.cli.variadic import LabelsCommand
+from edge.cli.lazily import command, group, lazy
 from edge.errors import EdgeError
+
+COMMANDS: Final = {
+    "demo": command("edge.cli.demo:demo_command"),
+    "run": command("edge.cli.run:run_command"),
+    "import": command("edge.cli.imports:import_command"),
+    "status": command("edge.cli.look:status_command"),
+    "registrations": group("edge.cli.look:registrations_app"),
+    "register": command("edge.cli.register:register_command"),
+    "media": command("edge.cli.look:media_command"),
+    "relabel": command("edge.cli.correct:relabel_command"),
+    "clock": group("edge.cli.correct:app"),
+    "outbox": group("edge.cli.outbox:app"),
+    "subscribe": command("edge.cli.subscribe:subscribe_command"),
+    "web": command("edge.cli.web:web_command"),
+    "backup": command("edge.cli.keep:backup_command"),
+    "restore": command("edge.cli.keep:restore_command"),
+    "retention": command("edge.cli.keep:retention_command"),
+    "doctor": command("edge.cli.doctor:doctor_command"),
+    "service": group("edge.cli.services:app"),
+    "config": group("edge.cli.config:app"),
+    "models": group("edge.cli.models:app"),
+    "search": group("edge.cli.search:app"),
+    "index": command("edge.cli.index:index_command"),
+    "collections": group("edge.cli.index:app"),
+    "classify": command("edge.cli.classify:classify_command", "edge.cli.variadic:LabelsCommand"),
+}
+"""Every command and where it is; its module is imported when it is called, or help is asked for."""
 
 app = typer.Typer(
     name="edge",
+    cls=lazy(COMMANDS),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -61,31 +68,6 @@ def _root(
     """Camera-trap images in, registrations of animals out, on a small machine in the field."""
 
 
-app.command("demo")(demo.demo_command)
-app.command("run")(run.run_command)
-app.command("import")(imports.import_command)
-app.command("status")(look.status_command)
-app.add_typer(look.registrations_app, name="registrations")
-app.command("register")(register.register_command)
-app.command("media")(look.media_command)
-app.command("relabel")(correct.relabel_command)
-app.add_typer(correct.app, name="clock")
-app.add_typer(outbox.app, name="outbox")
-app.command("subscribe")(subscribe.subscribe_command)
-app.command("web")(web.web_command)
-app.command("backup")(keep.backup_command)
-app.command("restore")(keep.restore_command)
-app.command("retention")(keep.retention_command)
-app.command("doctor")(doctor.doctor_command)
-app.add_typer(services.app, name="service")
-app.add_typer(config.app, name="config")
-app.add_typer(models.app, name="models")
-app.add_typer(search.app, name="search")
-app.command("index")(index.index_command)
-app.add_typer(index.app, name="collections")
-app.command("classify", cls=LabelsCommand)(classify.classify_command)
-
-
 def mount(target: typer.Typer, points: list[EntryPoint]) -> None:
     """Add commands that other packages bring, such as ``edge export``."""
     for point in points:
@@ -99,9 +81,17 @@ def main() -> None:
     try:
         app()
     except EdgeError as error:
-        err.print(f"[red]edge:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        _tell(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # Whoever read our output has seen enough; nothing may complain about it at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
+
+
+def _tell(error: EdgeError) -> None:
+    from rich.markup import escape  # noqa: PLC0415 - settings and tables come along, for errors alone
+
+    from edge.cli.common import err  # noqa: PLC0415
+
+    err.print(f"[red]edge:[/] {escape(str(error))}", highlight=False, soft_wrap=True)

@@ -29,8 +29,7 @@ from edge.cli.common import (
     write_json,
     zone_of,
 )
-from edge.cli.plot import plot_command
-from edge.cli.show import show_command
+from edge.cli.lazily import command, lazy
 from edge.delivery.messages import RegistrationMessage, timestamp
 from edge.errors import UsageError
 from edge.service.emit import message_of
@@ -42,9 +41,10 @@ from edge.vision.providers import short_name
 STATES = ("processed", "duplicate", "incomplete", "set_aside", "quarantined", "ignored", "gone", "attempted")
 
 
-registrations_app = typer.Typer(invoke_without_command=True)
-registrations_app.command("show")(show_command)
-registrations_app.command("plot")(plot_command)
+registrations_app = typer.Typer(
+    cls=lazy({"show": command("edge.cli.show:show_command"), "plot": command("edge.cli.plot:plot_command")}),
+    invoke_without_command=True,
+)
 
 
 @registrations_app.callback()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from edge import __version__
 from edge.delivery.messages import (
@@ -25,18 +25,20 @@ from edge.delivery.messages import (
     SearchHealth,
     timestamp,
 )
-from edge.delivery.state import PublisherState
-from edge.intake.reconcile import WatchState
-from edge.service.reembedding import Progress
 from edge.service.work import now_ms
 from edge.settings import Settings
 from edge.store.database import Database
 from edge.store.ledger import Ledger
 from edge.store.outbox import Outbox
 from edge.store.requests import Reprocessing
-from edge.vision.pipeline import VisionInfo
 from edge.vision.providers import CPU
-from edge.vision.selftest import ProviderReport
+
+if TYPE_CHECKING:  # `edge status` reads this module's words without opening models
+    from edge.delivery.state import PublisherState
+    from edge.intake.reconcile import WatchState
+    from edge.service.reembedding import Progress
+    from edge.vision.pipeline import VisionInfo
+    from edge.vision.selftest import ProviderReport
 
 BeatState = Literal["starting", "ok", "degraded", "stopping"]
 

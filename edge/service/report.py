@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from edge.delivery.messages import Health
 from edge.service.health import disk_health, registration_health
-from edge.service.indexing import facts_of
 from edge.settings import Settings
 from edge.store.database import Database
 from edge.store.files import LOCK
@@ -64,7 +63,11 @@ def _search(database: Database, last: dict[str, Any]) -> dict[str, Any]:
 def _index(settings: Settings, database: Database, last: dict[str, Any]) -> dict[str, Any]:
     """What searches go through; empty where the daemon's bundle has embedded nothing."""
     bundle = (last.get("models", {}).get("bundle") or {}).get("sha256")
-    facts = facts_of(settings.state, database, bundle) if bundle else None
+    if not bundle:
+        return {}
+    from edge.service.indexing import facts_of  # noqa: PLC0415 - numpy, which nothing else here needs
+
+    facts = facts_of(settings.state, database, bundle)
     return facts._asdict() if facts else {}
 
 
