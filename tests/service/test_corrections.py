@@ -275,6 +275,7 @@ def _make_version_1(desk: Corrigible) -> None:
         "DROP INDEX IF EXISTS media_with_snapshot",
         "DROP TABLE IF EXISTS reembed_attempts",
         "DROP INDEX IF EXISTS registrations_by_seq",
+        "DROP INDEX IF EXISTS registrations_by_label",
         "ALTER TABLE media DROP COLUMN night",
         "ALTER TABLE media DROP COLUMN clock_shift",
         "ALTER TABLE media DROP COLUMN shifted_by",
