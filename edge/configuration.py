@@ -163,7 +163,8 @@ def _explained(error: ValidationError, sources: Mapping[str, str]) -> ConfigErro
     given = "what was given" if name.rsplit(".", 1)[-1] in _SECRET_NAMES else _shown(first.get("input"))
     more = len(error.errors()) - 1
     hint = first["msg"].removeprefix("Value error, ") + (f"; and {more} more" if more else "")
-    return ConfigError(f"setting can't be {given}", subject=f"{name} ({source or 'default'})", hint=hint)
+    what = "setting is missing" if first.get("input") is None else f"setting can't be {given}"
+    return ConfigError(what, subject=f"{name} ({source or 'default'})", hint=hint)
 
 
 def _shown(value: object) -> str:
