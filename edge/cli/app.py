@@ -90,8 +90,8 @@ def main() -> None:
 
 
 def _tell(error: EdgeError) -> None:
-    from rich.markup import escape  # noqa: PLC0415 - settings and tables come along, for errors alone
-
+    # Settings and tables come along, for errors alone.
     from edge.cli.common import err  # noqa: PLC0415
+    from edge.cli.escaping import escape  # noqa: PLC0415
 
     err.print(f"[red]edge:[/] {escape(str(error))}", highlight=False, soft_wrap=True)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from rich.markup import escape
 from rich.table import Table
 
 from edge.cli.bundle_trials import BundleArgument, bundle_of
 from edge.cli.common import ConfigOption, JsonOption, StateOption, configuration, out, write_json
+from edge.cli.escaping import escape
 from edge.vision.manifest import (
     PARTS,
     Detector,

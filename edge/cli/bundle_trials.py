@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from edge.cli.common import ConfigOption, JsonOption, StateOption, configuration, err, out, write_json
+from edge.cli.escaping import escape
 from edge.settings import Settings
 from edge.vision.bench import BenchReport, bench
 from edge.vision.bundles import find_bundle

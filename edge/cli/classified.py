@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rich.markup import escape
 from rich.table import Table
 
+from edge.cli.escaping import escape
 from edge.delivery.messages import timestamp
 from edge.service.searching import Classified
 from edge.service.sheet import Tile

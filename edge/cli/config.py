@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from edge.cli.common import ConfigOption, JsonOption, configuration, err, out, write_json
+from edge.cli.escaping import escape
 from edge.configuration import SYSTEM_FILE
 from edge.errors import ConfigError
 from edge.resources import default_configuration

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.markup import escape
 
 from edge.cli.common import (
     ConfigOption,
@@ -18,6 +17,7 @@ from edge.cli.common import (
     out,
     write_json,
 )
+from edge.cli.escaping import escape
 from edge.service.checks.finding import Finding
 from edge.service.doctor import diagnose
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 from rich import filesize
-from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edge.cli.common import ConfigOption, JsonOption, configuration, err, out, write_json
+from edge.cli.escaping import escape
 from edge.cli.stopping import stoppable
 from edge.errors import ConfigError, UsageError
 from edge.service.cards.card import CardFile, Survey, deployment_of, is_card, survey

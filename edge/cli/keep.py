@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 from rich import filesize
-from rich.markup import escape
 from rich.table import Table
 
 from edge.cli.common import (
@@ -21,6 +20,7 @@ from edge.cli.common import (
     reading,
     write_json,
 )
+from edge.cli.escaping import escape
 from edge.delivery.messages import timestamp
 from edge.errors import StoreError, UsageError
 from edge.service.keeper import is_due

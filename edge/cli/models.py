@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from edge.cli.bundle_card import show_command
 from edge.cli.bundle_trials import bench_command, verify_command
 from edge.cli.common import ConfigOption, JsonOption, StateOption, configuration, out, write_json
+from edge.cli.escaping import escape
 from edge.vision.bundles import BundleEntry, list_bundles
 from edge.vision.manifest import PARTS
 

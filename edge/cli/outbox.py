@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from edge.cli.common import (
@@ -22,6 +21,7 @@ from edge.cli.common import (
     reading,
     write_json,
 )
+from edge.cli.escaping import escape
 from edge.delivery.messages import timestamp
 from edge.errors import StoreError, UsageError
 from edge.store.database import open_beside, open_readonly

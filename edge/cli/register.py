@@ -13,10 +13,10 @@ from typing import Annotated, Any, TextIO, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from edge.cli.common import JsonOption, err, write_json
+from edge.cli.escaping import escape
 from edge.errors import InterchangeError, UsageError
 from edge.interchange import (
     DIALECTS,

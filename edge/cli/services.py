@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.markup import escape
 
 from edge.cli.common import out
+from edge.cli.escaping import escape
 from edge.errors import UsageError
 from edge.service.install.render import USER
 from edge.service.install.steps import Step, Target, install_steps, take, uninstall_steps

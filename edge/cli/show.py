@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from edge.cli.common import ConfigOption, JsonOption, StateOption, local, out, reading, write_json
+from edge.cli.escaping import escape
 from edge.delivery.messages import RegistrationMessage, timestamp
 from edge.errors import UsageError
 from edge.registration.types import Registration

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from edge.errors import StoreBusyError, StoreCorruptError, StoreError, StoreVersionError
+from edge.errors import StoreBusyError, StoreCorruptError, StoreError, StoreVersionError, UsageError
 from edge.store.backup import FOLDER, HURRIED, make_backup
 from edge.store.schema import MIGRATIONS
 from edge.store.seam import mapped
@@ -159,6 +159,8 @@ class Database:
         except OverflowError as error:
             hint = "its integers have 64 bits"
             raise StoreError("number too large for SQLite", subject=str(self.path), hint=hint) from error
+        except UnicodeEncodeError as error:
+            raise UsageError("not text, so nothing has it", subject=repr(error.object)) from error
 
     def _rollback(self) -> None:
         if self._connection.in_transaction:
