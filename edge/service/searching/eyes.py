@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.search import direction, phrases
-from edge.service.searching.caches import cache_of
+from edge.service.searching.caches import cache_of, passing_cache
 from edge.settings import Settings
 from edge.vision.anything import anything
 from edge.vision.crops import Corners
@@ -158,7 +158,7 @@ class BundleEyes:
 
     @cached_property
     def _cache(self) -> Path:
-        return cache_of(self._settings.state)
+        return cache_of(self._settings.state) or passing_cache(self)
 
 
 def _corners(box: Box) -> Corners:
