@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from edge.cli.common import err
+from edge.cli.escaping import escape
 from edge.errors import ImageError, UsageError
 from edge.service.collecting.home import open_collection
 from edge.service.searching import Desk
@@ -62,13 +62,16 @@ class Place:
 
 
 @contextmanager
-def looking(settings: Settings, collection: str | None, *, only: bool) -> Iterator[Place]:
+def looking(
+    settings: Settings, collection: str | None, *, only: bool, sheet: Path | None = None
+) -> Iterator[Place]:
     """Open where is looked.
 
     Args:
         settings: with the state folder.
         collection: its name; None: the cameras' images.
         only: ask the configured bundle, whatever it has embedded.
+        sheet: where pictures will be shown; whoever gets it is told if people can't be blurred on it.
 
     Raises:
         StoreError, SearchError, UsageError: there is no such folder or collection, or it can't be read.
@@ -79,6 +82,8 @@ def looking(settings: Settings, collection: str | None, *, only: bool) -> Iterat
             yield Place(database, Desk(settings, only=only), pictures)
         return
     with open_collection(settings, collection) as found:
+        if sheet and found.whole and settings.vision.blur_people:
+            say([f"{found.name} was indexed with --whole: people in its pictures are not blurred on {sheet}"])
         pictures = Thumbnails(found.database, settings, found.path_of, found.folder)
         yield Place(found.database, Desk(settings, found.folder, only=only), pictures)
 

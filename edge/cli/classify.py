@@ -33,13 +33,14 @@ from edge.cli.common import (
     SinceOption,
     StateOption,
     UntilOption,
+    between,
     configuration,
-    moment,
     out,
     write_json,
     zone_of,
 )
 from edge.errors import UsageError
+from edge.intake.types import printable
 from edge.service.searching import TOP, Desk, Wanted, labels_of
 from edge.service.sheet import MOST, Tile, thumbnail
 from edge.settings import Settings
@@ -118,7 +119,7 @@ def classify_command(
     given, classes = pictures or [], labels or []
     found = configuration(config, state=state, vision__bundle=bundle)
     zone = zone_of(found)
-    wanted = Wanted(Filter(deployment, label, moment(since, zone), moment(until, zone)), night=night)
+    wanted = Wanted(Filter(deployment, label, *between(since, until, zone)), night=night)
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
     _check(given, classes, wanted, all_of_them=every, collection=collection)
@@ -159,7 +160,7 @@ def _each(how: _How, given: Sequence[str]) -> list[Result]:
     with ExitStack() as held:
         place = None
         if any(word.startswith(MEDIA) for word in given):
-            place = held.enter_context(looking(how.settings, how.collection, only=how.only))
+            place = held.enter_context(looking(how.settings, how.collection, only=how.only, sheet=how.sheet))
         desk = place.desk if place else Desk(how.settings, only=how.only)
         for word in given:
             on_record = place if word.startswith(MEDIA) else None
@@ -182,7 +183,7 @@ def _file(how: _How, desk: Desk, name: str) -> tuple[Result, Tile | None]:
     data = read_picture(path, settings.intake.max_bytes)
     with naming(path):
         shows = desk.classify(data, how.labels, how.top)
-        result = Result(name, shows)
+        result = Result(printable(name), shows)
         if not how.sheet:
             return result, None
         people = shows.people if settings.vision.blur_people else ()
@@ -191,7 +192,7 @@ def _file(how: _How, desk: Desk, name: str) -> tuple[Result, Tile | None]:
 
 def _all(how: _How, wanted: Wanted) -> list[Result]:
     """All images that the filter lets through, the surest first."""
-    with looking(how.settings, how.collection, only=how.only) as place:
+    with looking(how.settings, how.collection, only=how.only, sheet=how.sheet) as place:
         say(place.desk.searcher(place.database).notes)
         named = place.desk.classify_all(place.database, how.labels, wanted, how.top)
         results = [Result(found.file, shows, found) for found, shows in named]

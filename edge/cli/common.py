@@ -127,6 +127,18 @@ def moment(text: str | None, zone: tzinfo) -> int | None:
     return round(aware.timestamp() * 1000)
 
 
+def between(since: str | None, until: str | None, zone: tzinfo) -> tuple[int | None, int | None]:
+    """Two times from the command line, as :func:`moment`: from the first on, up to the second.
+
+    Raises:
+        UsageError: one is no time, or nothing lies between them.
+    """
+    begin, end = moment(since, zone), moment(until, zone)
+    if begin is not None and end is not None and begin >= end:
+        raise UsageError("nothing lies between --from and --to", subject=f"{since}, {until}")
+    return begin, end
+
+
 def zone_of(found: Configuration) -> ZoneInfo:
     """The zone in which times on the command line are read."""
     return ZoneInfo(found.settings.intake.timezone)

@@ -11,7 +11,6 @@ from difflib import get_close_matches
 from typing import Annotated, Final
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from edge.cli.common import (
@@ -20,14 +19,15 @@ from edge.cli.common import (
     SinceOption,
     StateOption,
     UntilOption,
+    between,
     configuration,
     local,
-    moment,
     out,
     reading,
     write_json,
     zone_of,
 )
+from edge.cli.escaping import escape
 from edge.configuration import Configuration
 from edge.delivery.messages import timestamp
 from edge.errors import UsageError
@@ -113,7 +113,7 @@ def shift_command(
     with _writing(config, state) as (found, database):
         zone = zone_of(found)
         _known(database, deployment)
-        span = Span(deployment, moment(since, zone), moment(until, zone))
+        span = Span(deployment, *between(since, until, zone))
         shift = Shift(span, milliseconds, mtime=mtime, again=again)
         planned = plan(database, shift, found.settings)
         if not as_json:

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich import filesize
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.cli.common import ConfigOption, JsonOption, StateOption, configuration, err, local, out, write_json
+from edge.cli.escaping import escape
 from edge.cli.stopping import stoppable
 from edge.delivery.messages import timestamp
 from edge.errors import UsageError
@@ -52,7 +52,11 @@ def index_command(
     ],
     whole: Annotated[
         bool,
-        typer.Option("--whole", help="Embed whole pictures only, without looking for animals: faster."),
+        typer.Option(
+            "--whole",
+            help="Embed whole pictures only, without looking for animals or people: faster, and on contact "
+            "sheets nobody is blurred.",
+        ),
     ] = False,
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove pictures from the collection whose files are gone.")

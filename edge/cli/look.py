@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 from rich import filesize
-from rich.markup import escape
 from rich.table import Table
 
 from edge.cli.common import (
@@ -21,14 +20,15 @@ from edge.cli.common import (
     SinceOption,
     StateOption,
     UntilOption,
+    between,
     configuration,
     local,
-    moment,
     out,
     reading,
     write_json,
     zone_of,
 )
+from edge.cli.escaping import escape
 from edge.cli.lazily import command, lazy
 from edge.delivery.messages import RegistrationMessage, timestamp
 from edge.errors import UsageError
@@ -75,7 +75,7 @@ def registrations_command(
         raise UsageError("--json and --csv exclude each other")
     with reading(config, state) as (found, database):
         zone = zone_of(found)
-        wanted = Filter(deployment, label, moment(since, zone), moment(until, zone))
+        wanted = Filter(deployment, label, *between(since, until, zone))
         names = scientific_names(database)
         messages = [
             message
@@ -115,7 +115,7 @@ def media_command(
         raise UsageError("no such outcome", subject=outcome, hint=f"one of {', '.join(STATES)}")
     with reading(config, state) as (found, database):
         zone = zone_of(found)
-        wanted = Filter(deployment, label, moment(since, zone), moment(until, zone))
+        wanted = Filter(deployment, label, *between(since, until, zone))
         rows = list(files(database, state=outcome, wanted=wanted))
     if as_json:
         write_json([_file_json(row) for row in rows])

@@ -14,7 +14,7 @@ from edge.cli.common import (
     SinceOption,
     StateOption,
     UntilOption,
-    moment,
+    between,
     out,
     reading,
     zone_of,
@@ -50,7 +50,7 @@ def plot_command(
     """
     with reading(config, state) as (found, database):
         zone = zone_of(found)
-        span = Span(deployment, moment(since, zone), moment(until, zone))
+        span = Span(deployment, *between(since, until, zone))
         sighted = _sighted(database, span, found.settings.intake.zone(deployment))
     draw(sighted, target)
     out.print(f"drawn: {target}", highlight=False, markup=False, soft_wrap=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from edge.cli.asking import (
@@ -32,13 +31,14 @@ from edge.cli.common import (
     SinceOption,
     StateOption,
     UntilOption,
+    between,
     configuration,
     local,
-    moment,
     out,
     write_json,
     zone_of,
 )
+from edge.cli.escaping import escape
 from edge.configuration import Configuration
 from edge.delivery.messages import timestamp
 from edge.service.searching import Answer, Hit, Searcher, Wanted
@@ -148,7 +148,7 @@ def _wanted(
     found: Configuration, chosen: Filter, since: str | None, until: str | None, rest: Wanted
 ) -> Wanted:
     zone = zone_of(found)
-    times = (moment(since, zone), moment(until, zone))
+    times = between(since, until, zone)
     return Wanted(Filter(chosen.deployment, chosen.label, *times), rest.top, rest.every, rest.night)
 
 
@@ -160,7 +160,7 @@ def _picture(path: Path, max_bytes: int, max_pixels: int) -> bytes:
 def _search(how: _How, question: str, ask: Callable[[Searcher], Answer], files: Iterable[Path] = ()) -> None:
     checked_sheet(how.sheet, how.wanted.top)
     about = Path(" ".join(map(str, files)))  # an error found in decoding is about one of them
-    with looking(how.found.settings, how.collection, only=how.only) as place:
+    with looking(how.found.settings, how.collection, only=how.only, sheet=how.sheet) as place:
         with naming(about):
             answer = ask(place.desk.searcher(place.database))
         write_sheet(how.sheet, lambda: [_tile(hit, place.pictures) for hit in answer.hits], question)

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 from typer.core import TyperCommand
 
+from edge.errors import UsageError
+
 
 def spread(words: Sequence[str], option: str) -> Iterator[str]:
     """A command line in which the option stands before each of its words, as parsers want it.
@@ -16,6 +18,9 @@ def spread(words: Sequence[str], option: str) -> Iterator[str]:
     Args:
         words: of the command line, after the command's name.
         option: such as ``--labels``.
+
+    Raises:
+        UsageError: no word follows it.
     """
     within = False
     for number, word in enumerate(words):
@@ -25,14 +30,18 @@ def spread(words: Sequence[str], option: str) -> Iterator[str]:
         if word == option:
             within = True
             following = words[number + 1 : number + 2]
-            if not following or following[0].startswith("--"):
-                yield word  # the parser says that its words are missing
+            if not following or _is_option(following[0]):
+                raise UsageError(f"nothing follows {option}", hint="such as: --labels europe")
             continue
-        if word.startswith("-") and len(word) > 1:
+        if _is_option(word):
             within = False
         if within:
             yield option
         yield word
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and len(word) > 1
 
 
 class LabelsCommand(TyperCommand):

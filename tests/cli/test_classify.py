@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from PIL import Image
 from edge.cli.classified import Result, surest
 from edge.cli.variadic import spread
 from edge.demo.scenes import Figure, Place, Scene, compose
+from edge.errors import UsageError
 from edge.service.searching import Classified, Guess
 from edge.testing import jpeg_bytes, torn, write_jpeg
 from tests.cli.conftest import Run
@@ -37,14 +41,21 @@ starter = pytest.mark.skipif(
         ("--labels fox bear -- a.jpg --labels", "--labels fox --labels bear -- a.jpg --labels"),
         ("--labels=fox a.jpg", "--labels=fox a.jpg"),
         ("a.jpg --labels fox --labels bear", "a.jpg --labels fox --labels bear"),
-        ("a.jpg --labels", "a.jpg --labels"),
-        ("a.jpg --labels --json", "a.jpg --labels --json"),
         ("a.jpg --json", "a.jpg --json"),
     ],
 )
 def test_words_behind_labels_are_its_values(words: str, expected: str) -> None:
     """Up to the next option, or to a double dash; what was written out already stays as it is."""
     assert list(spread(words.split(), "--labels")) == expected.split()
+
+
+@pytest.mark.parametrize(
+    "words", ["a.jpg --labels", "a.jpg --labels --json", "--labels -n 1 a", "--labels -- a"]
+)
+def test_labels_without_words_are_a_mistake(words: str) -> None:
+    """What follows isn't taken for a label set, and the default isn't used in silence."""
+    with pytest.raises(UsageError, match="nothing follows --labels"):
+        list(spread(words.split(), "--labels"))
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="-"), min_size=1), min_size=1))
@@ -65,7 +76,7 @@ def test_any_class_reaches_the_parser(classes: list[str]) -> None:
         (["{pic}", "--deployment", "cam-1"], "filters choose among images on record"),
         (["{pic}", "--night"], "filters choose among images on record"),
         (["{pic}", "--labels", "fox", "fox"], "label given twice"),
-        (["{pic}", "--labels"], "requires an argument"),
+        (["{pic}", "--labels"], "nothing follows --labels"),
         (["{pic}", "--sheet", "sheet.png"], "a sheet is a JPEG"),
         (["{pic}", "--sheet", "nowhere/sheet.jpg"], "no such folder"),
         (["none.jpg"], "picture can't be read"),
@@ -244,3 +255,17 @@ def test_a_picture_that_can_t_be_used_is_named(run: Run, made: Site, tmp_path: P
         result = run("classify", "--config", made.config, path, *CLASSES)
         assert (result.code, result.out) == (1, "")
         assert "bad.jpg" in result.err
+
+
+@starter
+def test_a_name_that_is_no_text_is_told_in_bytes(tmp_path: Path) -> None:
+    """As on record: such a name once ended JSON, CSV and tables with a traceback where output is strict."""
+    picture = tmp_path / os.fsdecode(b"bad\xff.png")
+    Image.new("RGB", (64, 48), "green").save(tmp_path / "good.png")
+    (tmp_path / "good.png").rename(picture)
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict", "XDG_CACHE_HOME": str(tmp_path)}
+    call = [sys.executable, "-m", "edge", "classify", str(picture), "--state", str(tmp_path)]
+    for form in ([], ["--json"], ["--csv"]):
+        done = subprocess.run([*call, *form], capture_output=True, check=False, env=strict)
+        assert done.returncode == 0, done.stderr
+        assert r"bad\xff.png" in done.stdout.decode().replace(r"\\", "\\")

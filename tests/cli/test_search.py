@@ -163,7 +163,23 @@ def test_errors_say_what_is_wrong(site: Site, paper: Path, tmp_path: Path) -> No
     assert unknown in failing(search(site, paper, "image", unknown), SearchError)
     assert "none.jpg" in failing(search(site, paper, "image", str(tmp_path / "none.jpg")), UsageError)
     assert "not a time" in failing(search(site, paper, "text", "fox", "--from", "soon"), UsageError)
+    turned = search(site, paper, "text", "fox", "--from", "2026-05-05", "--to", "2026-05-05")
+    assert "nothing lies between --from and --to" in failing(turned, UsageError)
     assert "no such model bundle" in failing(search(site, Path("nowhere"), "text", "fox"), BundleError)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("text", "f\udcffx"),
+        ("image", "sha256:\udcff"),
+        ("image", media_id("f1"), "--deployment", "\udcff"),
+        ("image", media_id("f1"), "--label", "\udcff"),
+    ],
+)
+def test_bytes_that_are_no_text_are_a_mistake(site: Site, paper: Path, arguments: tuple[str, ...]) -> None:
+    """As a shell of another encoding gives them: no traceback, no talk of the tokenizer."""
+    assert "text" in failing(search(site, paper, *arguments), UsageError)
 
 
 def test_an_image_is_needed_before_a_model_is(site: Site, paper: Path) -> None:
@@ -250,6 +266,23 @@ def test_a_collection_is_searched_in_its_place(site: Site, paper: Path) -> None:
     assert names([row["file"] for row in found]) == ["castle"]
     missing = search(site, paper, "image", media_id("castle"), "--collection", "sight")
     assert "there are: sights" in failing(missing, SearchError)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_people_that_nobody_looked_for_are_told_of(
+    site: Site, paper: Path, tmp_path: Path, *, whole: bool
+) -> None:
+    """A collection of whole pictures has no boxes to blur: who makes a sheet of it is told."""
+    pictures = Site(site.state / "collections" / "sights")
+    pictures.db.remember("collection_root", (site.state / "pictures").as_uri())
+    pictures.db.remember("collection_whole", str(int(whole)))
+    pictures.image("castle", unit(1, 0, 0), animal="", bundle=bundle_sha256(paper))
+    pictures.db.close()
+    asked = ("image", media_id("castle"), "--collection", "sights", "--json")
+    assert "blurred" not in search(site, paper, *asked).stderr
+    with_sheet = search(site, paper, *asked, "--sheet", str(tmp_path / "sheet.jpg"))
+    assert ("people in its pictures are not blurred" in " ".join(with_sheet.stderr.split())) is whole
+    assert len(rows(with_sheet)) == 1
 
 
 def test_in_a_collection_a_label_is_the_image_s_own(site: Site, paper: Path) -> None:

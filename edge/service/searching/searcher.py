@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from itertools import islice
 
@@ -60,12 +61,14 @@ class Searcher:
         """Images that look like what the words say.
 
         Raises:
-            UsageError: there are no words.
+            UsageError: there are no words, or they aren't text.
             SearchError: nothing on record was embedded by this bundle.
             BundleError, ProviderError: the text model can't be used.
         """
         if not query.strip():
             raise UsageError("nothing to search for", hint='such as: edge search text "red fox"')
+        if any(unicodedata.category(letter) == "Cs" for letter in query):
+            raise UsageError("the words aren't text", subject=repr(query), hint="they must be UTF-8")
         self._refresh()
         note = note_on(query, self._eyes.languages, self._eyes.space.name)
         return self._answer(self._eyes.words(query), wanted, note)
