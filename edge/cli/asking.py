@@ -132,6 +132,8 @@ def checked_sheet(path: Path | None, top: int) -> None:
         return
     if path.suffix.lower() not in (".jpg", ".jpeg"):
         raise UsageError("a sheet is a JPEG", subject=str(path), hint="give it a name such as sheet.jpg")
+    if path.is_dir():
+        raise UsageError("a sheet is a file, and this is a folder", subject=str(path))
     if not path.parent.is_dir():
         raise UsageError("no such folder", subject=str(path.parent))
     if top > MOST:

@@ -79,6 +79,7 @@ def test_any_class_reaches_the_parser(classes: list[str]) -> None:
         (["{pic}", "--labels"], "nothing follows --labels"),
         (["{pic}", "--sheet", "sheet.png"], "a sheet is a JPEG"),
         (["{pic}", "--sheet", "nowhere/sheet.jpg"], "no such folder"),
+        (["{pic}", "--sheet", "{folder}"], "this is a folder"),
         (["none.jpg"], "picture can't be read"),
         (["."], "picture is not a file"),
         (["--collection", "no/name", "--labels", "a", "b"], "not a name for a collection"),
@@ -87,7 +88,8 @@ def test_any_class_reaches_the_parser(classes: list[str]) -> None:
 def test_calls_that_can_t_work_say_why(run: Run, tmp_path: Path, arguments: list[str], message: str) -> None:
     """Before any model is opened; nothing on standard output, exit code 2."""
     picture = write_jpeg(tmp_path / "pic.jpg", np.zeros((40, 60, 3), np.uint8))
-    words = [word.format(pic=picture) for word in arguments]
+    (tmp_path / "folder.jpg").mkdir()
+    words = [word.format(pic=picture, folder=tmp_path / "folder.jpg") for word in arguments]
     result = run(
         "classify", *words, *(["--state", tmp_path / "state"] if "--labels" not in words[-1:] else [])
     )

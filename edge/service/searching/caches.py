@@ -7,6 +7,10 @@ import shutil
 import tempfile
 import weakref
 from pathlib import Path
+from typing import Final
+
+_ROOM: Final = 4 * 1024 * 1024
+"""Bytes that a few label sets' vectors take."""
 
 
 def cache_of(state: Path) -> Path | None:
@@ -17,7 +21,7 @@ def cache_of(state: Path) -> Path | None:
 
     Returns:
         a folder, which is made by whoever writes to it; None if neither can be written, as with a service's
-        account that has no home.
+        account that has no home, or on a full disk.
     """
     cache, own = state / "cache", _own()
     if _is_open(cache if cache.is_dir() else state):
@@ -44,4 +48,6 @@ def _own() -> Path | None:
 
 
 def _is_open(folder: Path) -> bool:
-    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    return shutil.disk_usage(folder).free >= _ROOM

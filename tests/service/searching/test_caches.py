@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -55,6 +57,14 @@ def test_account_without_a_home_has_none(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     assert cache_of(tmp_path / "none") is None
+
+
+def test_full_disk_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is only kept to be quicker next time takes nobody's last space."""
+    (tmp_path / "state").mkdir()
+    full = SimpleNamespace(total=1, used=1, free=4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: full)
+    assert cache_of(tmp_path / "state") is None
 
 
 def test_passing_one_goes_with_its_owner() -> None:
