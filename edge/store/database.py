@@ -238,7 +238,7 @@ def _open_existing(state: Path, mode: str) -> Database:
     path = state / DATABASE
     if not os.access(path, os.R_OK):
         # Nothing is opened to find out: closing it again would drop this process's locks on the file.
-        if os.access(path, os.F_OK) or (state.exists() and not os.access(state, os.X_OK)):
+        if os.access(path, os.F_OK) or (os.access(state, os.F_OK) and not os.access(state, os.X_OK)):
             hint = "it belongs to the service's user: sudo -u edge edge ..."
             raise StoreError("database can't be read by this user", subject=str(path), hint=hint)
         hint = "`edge run --state DIR` makes one; is --state right?"

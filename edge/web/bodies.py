@@ -48,8 +48,13 @@ class Bodies:
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
         self._drains = asyncio.Semaphore(_DRAINS_AT_ONCE)
 
-    async def read(self, scope: Scope, receive: Receive) -> bytes:
+    async def read(self, scope: Scope, receive: Receive, *, small: bool = False) -> bytes:
         """All of it.
+
+        Args:
+            scope: of the request.
+            receive: where it comes from.
+            small: a picture isn't wanted here, whatever the body says it is.
 
         Raises:
             RefusedBodyError: it is too large or comes too slowly, or too many large ones come at once.
@@ -57,12 +62,14 @@ class Bodies:
         """
         headers = Headers(scope=scope)
         length = headers.get("content-length", "")
-        limit = self.most + _AROUND if _is_upload(headers) else SMALL
+        limit = self.most + _AROUND if _is_upload(headers) and not small else SMALL
         if length.isdigit() and int(length) > limit:
             await self._drained(headers, receive, int(length))
             raise RefusedBodyError(too_large(limit))
-        if limit == SMALL:
-            return await self._read(receive, limit, _SMALL_SECONDS)
+        if limit == SMALL or (
+            length.isdigit() and int(length) <= SMALL
+        ):  # a form's few words wait for nobody
+            return await self._read(receive, SMALL, _SMALL_SECONDS)
         if self._large.locked():
             raise RefusedBodyError(Problem(503, "too many pictures are being uploaded", retry_after=5))
         async with self._large:

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
@@ -107,9 +108,20 @@ class Context:
             NotYetError: there is no database yet.
         """
         state = self.settings.state
-        if not (state / DATABASE).exists():
+        if not _is_there(state / DATABASE):
             hint = "it makes the database when it first runs; this page looks again by itself"
             raise NotYetError("the daemon has not started here yet", subject=str(state), hint=hint)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is a file; also where this user may not know, so that opening it says so."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def context_of(request: Request) -> Context:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -119,7 +119,8 @@ class Gate:
         headers = request.headers
         if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
             return b""
-        return await self._bodies.read(request.scope, request.receive)
+        small = is_open(request.url.path)  # nobody without the token takes the place of a picture
+        return await self._bodies.read(request.scope, request.receive, small=small)
 
     def _refused(self, request: Request) -> Response | None:
         """Where a request is sent instead; None if it may go on.
@@ -146,7 +147,7 @@ class Gate:
         path = request.url.path
         sessions = self._keys.sessions
         request.state.session = sessions is not None
-        if sessions is None or path in _OPEN or path.startswith(_OPEN_BELOW):
+        if sessions is None or is_open(path):
             return None
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self._keys.check(client, token.strip()):
@@ -156,6 +157,11 @@ class Gate:
         if request.method in SAFE and wants_html(request) and "hx-request" not in request.headers:
             return RedirectResponse(f"/login?next={quote(_asked(request))}", 303)
         raise RefusedError(Problem(401, "a token is needed", hint="send Authorization: Bearer TOKEN"))
+
+
+def is_open(path: str) -> bool:
+    """Whether anybody may ask for it."""
+    return path in _OPEN or path.startswith(_OPEN_BELOW)
 
 
 def is_cross_site(method: str, headers: Headers) -> bool:
@@ -175,7 +181,7 @@ def is_cross_site(method: str, headers: Headers) -> bool:
     origin = headers.get("origin")
     if origin is None or (method in SAFE and not site):
         return False
-    return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    return origin.lower().partition("://")[2] != headers.get("host", "").lower()
 
 
 def _asked(request: Request) -> str:

@@ -12,7 +12,7 @@ import re
 import socket
 from collections.abc import Iterable
 
-_HOST = re.compile(r"(?P<name>\[[0-9a-f:.%]+\]|[^:\[\]@/\s]+)(?::(?P<port>\d{1,5}))?", re.ASCII)
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]@/\\?#%\s]+)(?::(?P<port>\d{1,5}))?", re.ASCII)
 
 
 def own_names(extra: Iterable[str]) -> frozenset[str]:

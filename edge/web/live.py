@@ -92,6 +92,7 @@ class Live:
         self._watchers: set[Watcher] = set()
         self._lock = threading.Lock()
         self._wanted = threading.Event()
+        self._missed = False
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
 
     def start(self) -> None:
@@ -145,17 +146,21 @@ class Live:
                 self._watch()
             except EdgeError as error:
                 log.debug("nothing to watch for now: %s", error)
+                self._missed = True
                 self._stopping.wait(_AGAIN)
         self._tell(News("end"))
 
     def _watch(self) -> None:
         """Look until nobody watches any more, or the database gives way to another."""
-        if not (self._state / DATABASE).exists():
+        if not _inode(self._state / DATABASE):
             self._stopping.wait(_AGAIN)
             return
         database = open_readonly(self._state)
         try:
             eye = _Eye(database, self._state, self._tell, self._present)
+            if self._missed:  # what was said while nothing could be read is known to nobody
+                self._missed = False
+                self._tell(News("reload"))
             while self._wanted.is_set() and not self._stopping.wait(EVERY):
                 if not eye.look():
                     return

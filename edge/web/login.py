@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from edge.web import pages
 from edge.web.gate import Keys
 from edge.web.problems import Problem, RefusedError
 from edge.web.redirects import local
+from edge.web.uploads import Uploaded
 
 router = APIRouter(include_in_schema=False)
 
@@ -25,13 +26,12 @@ def ask(request: Request, *, to: Annotated[str, Query(alias="next")] = "/") -> R
 
 
 @router.post("/login")
-def login(
-    request: Request, *, token: Annotated[str, Form()] = "", to: Annotated[str, Form(alias="next")] = "/"
-) -> Response:
+def login(request: Request, sent: Uploaded) -> Response:
     """A cookie for the right token."""
     keys: Keys = request.app.state.keys
+    token, to = sent.fields.get("token", "").strip(), sent.fields.get("next", "/")
     try:
-        right = keys.check(request.client.host if request.client else "", token.strip())
+        right = keys.check(request.client.host if request.client else "", token)
     except RefusedError as error:
         return pages.login_page(request, error.problem)
     if not right:

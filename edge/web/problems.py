@@ -86,7 +86,8 @@ def problem_of(error: EdgeError) -> Problem:
 
 def of_status(status: int, detail: str = "") -> Problem:
     """A plain status of HTTP."""
-    return Problem(status, HTTPStatus(status).phrase, detail)
+    phrase = HTTPStatus(status).phrase
+    return Problem(status, phrase, "" if detail == phrase else detail)
 
 
 def wants_html(request: Request) -> bool:

@@ -60,6 +60,7 @@ async def read_upload(request: Request) -> Upload:
 async def _form(request: Request, kind: str) -> Upload:
     parser: MultiPartParser | FormParser
     if kind == "multipart/form-data":
+        _check_charset(request.headers["content-type"])
         if not _is_whole(request.headers["content-type"], await request.body()):
             raise MultiPartException("it ends too early")  # Starlette would take what there is of it
         parser = _InMemory(
@@ -85,6 +86,13 @@ async def _form(request: Request, kind: str) -> Upload:
         return Upload({name: values[-1] for name, values in lists.items()}, lists, picture)
     finally:
         await form.close()
+
+
+def _check_charset(content_type: str) -> None:
+    """Everybody sends UTF-8; some of Python's codecs fail in their own way, some make half characters."""
+    charset = parse_options_header(content_type)[1].get(b"charset", b"utf-8")
+    if charset.lower() not in (b"utf-8", b"utf8", b"us-ascii"):
+        raise MultiPartException("it isn't in UTF-8")
 
 
 def _is_whole(content_type: str, body: bytes) -> bool:

@@ -17,7 +17,8 @@ from edge.store.overview import Named, named
 from edge.store.queries import Filter
 
 PICTURES: Final = 24
-_MOST: Final = 2000
+MOST: Final = 2000
+"""Images of a registration that one word may go for."""
 _PLACE: Final = re.compile(r"(\d{1,7})\.([0-9a-f-]{1,64})", re.ASCII)
 
 
@@ -98,9 +99,9 @@ def judge(
         if registration.revision != revision:
             hint = "look at it again: it is shown as it is now"
             raise UsageError("registration changed meanwhile", subject=registration_id, hint=hint)
-        if registration.media_count > _MOST:
+        if registration.media_count > MOST:
             hint = "correct single images, or the camera's settings"
-            raise UsageError(f"registration has more than {_MOST} images", subject=registration_id, hint=hint)
+            raise UsageError(f"registration has more than {MOST} images", subject=registration_id, hint=hint)
         members = shown_page(database, registration, 0, registration.media_count)
         store = Corrections(database)
         before = store.newest()

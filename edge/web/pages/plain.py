@@ -11,7 +11,8 @@ from edge.web.problems import Problem
 
 def problem_page(request: Request, problem: Problem) -> Response:
     """Why a request wasn't answered as asked, and what to do about it."""
-    answer = page(request, "problem.html", problem.status, problem=problem, device="")
+    again = request.method == "GET"  # what was sent by a form is lost by opening its address
+    answer = page(request, "problem.html", problem.status, problem=problem, again=again, device="")
     answer.headers.update(problem.headers)
     return answer
 

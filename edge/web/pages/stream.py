@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from edge.service.browsing import Wish, matches
 from edge.web.context import Context, Here
@@ -31,22 +33,28 @@ async def stream(request: Request, here: Here) -> Response:
     here.check()
     wanted, _ = wish(request.query_params, here.settings)
     since = request.headers.get("last-event-id") or request.query_params.get("since", "")
-    watching = here.live.watching(int(since[:_DIGITS]) if since.isascii() and since.isdigit() else None)
-    watcher = watching.__enter__()  # before the answer begins, so that a refusal is one
+    place = ExitStack()  # taken before the answer begins, so that a refusal is one
+    number = int(since[:_DIGITS]) if since.isascii() and since.isdigit() else None
+    watcher = place.enter_context(here.live.watching(number))
+    return _Told(_events(here, wanted, watcher), place)
 
-    async def told() -> AsyncIterator[str]:
-        try:
-            yield f"retry: {_AGAIN}\n\n"
-            async for text in _events(here, wanted, watcher):
-                yield text
-        finally:
-            watching.__exit__(None, None, None)
 
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(told(), media_type="text/event-stream", headers=headers)
+class _Told(StreamingResponse):
+    """Events for one browser, whose place is given back however it ends: before the first of them, too."""
+
+    def __init__(self, events: AsyncIterator[str], place: ExitStack) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(events, media_type="text/event-stream", headers=headers)
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send them."""
+        with self._place:
+            await super().__call__(scope, receive, send)
 
 
 async def _events(here: Context, wanted: Wish, watcher: Watcher) -> AsyncIterator[str]:
+    yield f"retry: {_AGAIN}\n\n"
     while True:
         news = await watcher.next(_PATIENCE)
         if news is None:

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from edge.errors import UsageError
 from edge.registration.types import UNIDENTIFIED
 from edge.service.browsing import judge
+from edge.service.browsing.reviewing import MOST
 from edge.service.relabel import relabel, unlabel, unlabel_together
 from edge.store.database import Database
 from edge.store.queries import scientific_names
@@ -48,7 +49,7 @@ def of_registration(here: Here, registration_id: str, sent: Uploaded) -> Respons
 def undo(here: Here, sent: Uploaded) -> Response:
     """Take the word back that was given last: the models' word again."""
     found = _NUMBERS.fullmatch(sent.fields.get("undo", ""))
-    if found is None:
+    if found is None or int(found[2]) - int(found[1]) >= MOST:
         raise UsageError("the form doesn't say what to take back")
     with here.writing() as database:
         unlabel_together(database, int(found[1]), int(found[2]))
