@@ -268,6 +268,16 @@ def test_a_collection_is_searched_in_its_place(site: Site, paper: Path) -> None:
     assert "there are: sights" in failing(missing, SearchError)
 
 
+def test_an_empty_collection_says_what_fills_it(site: Site, paper: Path) -> None:
+    """Which is not the daemon."""
+    empty = Site(site.state / "collections" / "sights")
+    empty.db.remember("collection_root", (site.state / "pictures").as_uri())
+    empty.db.close()
+    said = failing(search(site, paper, "text", "castle", "--collection", "sights"), SearchError)
+    assert "edge index" in said
+    assert "edge run" not in said
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_people_that_nobody_looked_for_are_told_of(
     site: Site, paper: Path, tmp_path: Path, *, whole: bool

@@ -12,7 +12,7 @@ from edge.service.searching.eyes import Space
 from edge.settings import Settings
 from edge.store.database import Database
 from edge.store.reembedding import is_complete
-from edge.store.searching import StoredSpace, embedded_count, stored_spaces
+from edge.store.searching import StoredSpace, embedded_count, is_collection, stored_spaces
 from edge.vision.bundles import find_bundle, list_bundles
 from edge.vision.manifest import bundle_sha256, load_manifest
 
@@ -81,7 +81,10 @@ def nothing_to_compare(database: Database, space: Space) -> SearchError:
     """The error where no image was embedded by the bundle that is asked."""
     others = embedded_by(database)
     if not others:
-        return SearchError("nothing to search yet: no image has been embedded", hint="start `edge run` first")
+        first = (
+            "`edge index` brings pictures into it" if is_collection(database) else "start `edge run` first"
+        )
+        return SearchError("nothing to search yet: no image has been embedded", hint=first)
     return SearchError(
         f"no image was embedded by bundle {space.name}", subject=space.sha256[:12], hint=others
     )
