@@ -12,6 +12,7 @@ thread: it works beside a daemon.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -167,6 +168,8 @@ def faiss() -> Any:
 
     As ``Any``: its stubs, where it has any, don't know what its Python layer adds.
     """
+    # Which of its builds it looks for first, and doesn't find, is no news to whoever runs a camera.
+    logging.getLogger("faiss.loader").setLevel(logging.WARNING)
     import faiss as module  # noqa: PLC0415 - 0.1 s and 12 MB that only a search should cost
 
     module.omp_set_num_threads(1)
