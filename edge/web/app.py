@@ -75,7 +75,7 @@ async def respond(request: Request, problem: Problem) -> Response:
 async def _on_error(request: Request, error: Exception) -> Response:
     problem = _problem(error)
     if problem.status == _FAULT:
-        log.error("%s %r: %s", request.method, request.url.path, error, exc_info=error)
+        log.error("%s %r: %s", request.method, request.url.path, error)
     return await respond(request, problem)
 
 

@@ -18,6 +18,7 @@ from edge.errors import (
     ProviderError,
     SearchError,
     StoreBusyError,
+    StoreCorruptError,
     StoreVersionError,
     TooBusyError,
     UsageError,
@@ -56,6 +57,7 @@ _STATUS: Final[tuple[tuple[type[EdgeError], int, int | None], ...]] = (
     (TooBusyError, 503, 2),
     (StoreBusyError, 503, 2),
     (StoreVersionError, 503, 30),  # between an upgrade and the daemon's restart
+    (StoreCorruptError, 503, 30),  # the daemon puts a sound one in its place
     (DiskFullError, 507, None),
     (ImageError, 422, None),
     (UsageError, 422, None),

@@ -18,6 +18,7 @@ from edge.store.database import Database
 from edge.web.app import make_app
 from edge.web.bodies import Bodies
 from edge.web.live import WATCHERS
+from edge.web.pages.words import plain
 from tests.service.corrected import Corrigible
 from tests.web.record import TOKEN, fill, page, settings
 
@@ -192,3 +193,22 @@ def test_who_is_logged_out_is_led_to_the_login(guarded: TestClient) -> None:
 def test_an_address_that_leads_nowhere_says_so_once(browser: TestClient) -> None:
     """Not twice the same words."""
     assert "detail" not in browser.get("/api/nothing").json()
+
+
+def test_a_damaged_database_is_waited_for(desk: Corrigible, caplog: pytest.LogCaptureFixture) -> None:
+    """The daemon puts a sound one in its place; until then a line of the log for each request will do."""
+    state = desk.database.path.parent
+    desk.database.close()
+    desk.database.path.write_bytes(b"no database " * 1000)
+    with page(settings(state)) as browser:
+        answer = browser.get("/api/registrations")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    assert answer.json()["title"] == "database is damaged"
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("label", ["_", "__", " "])
+def test_a_label_of_nothing_still_has_a_link(label: str) -> None:
+    """Underscores are shown as spaces, but for those that have nothing between them."""
+    assert plain(label) == label
+    assert plain("Red_Fox") == "Red Fox"

@@ -16,7 +16,8 @@ _KILO: Final = 1000
 
 def plain(label: str | None) -> str:
     """A label in words."""
-    return (label or UNIDENTIFIED).replace("_", " ")
+    words = (label or UNIDENTIFIED).replace("_", " ")
+    return words if words.strip() else str(label)  # a link needs something to be seen of it
 
 
 def moment(ms: int, offset_minutes: int, length: int = 19) -> str:

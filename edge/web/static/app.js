@@ -56,13 +56,16 @@
       source.onopen = () => { if (sign) { sign.hidden = false; sign.classList.remove("lost"); sign.lastElementChild.textContent = "updates by itself"; } };
       source.onerror = () => {
         if (sign) { sign.hidden = false; sign.classList.add("lost"); sign.lastElementChild.textContent = "looking for the device…"; }
-        if (source && source.readyState === EventSource.CLOSED) { rest(); setTimeout(watch, 5000); }
+        if (source && source.readyState === EventSource.CLOSED) { rest(); ask(); setTimeout(watch, 5000); }
       };
       source.addEventListener("change", (event) => { put(event.data); seen(event); });
       source.addEventListener("gone", (event) => { document.getElementById(`r-${event.data}`)?.remove(); seen(event); });
       source.addEventListener("health", (event) => { const place = $("#health"); if (place) place.innerHTML = event.data; });
       source.addEventListener("reload", () => location.reload());
     };
+    // Refused, not cut off: if the session has ended, the page itself leads to the login.
+    const ask = () => fetch(location.href, { headers: { Accept: "text/html" } })
+      .then((answer) => { if (answer.redirected) location.reload(); }, () => {});
     const rest = () => { source?.close(); source = null; };
     document.addEventListener("visibilitychange", () => (document.hidden ? rest() : watch()));
     addEventListener("pagehide", rest);
@@ -92,7 +95,9 @@
 
   // --- reviewing by keys ---------------------------------------------------------------------------------
   const KEYS = "edge-keys";
-  const allowed = () => localStorage.getItem(KEYS) !== "off";
+  // Browsers that keep nothing for pages refuse to be asked.
+  const kept = (value) => { try { return value === undefined ? localStorage.getItem(KEYS) : localStorage.setItem(KEYS, value); } catch { return null; } };
+  const allowed = () => kept() !== "off";
   const judged = () => {
     const judge = $("[data-judge]");
     const box = $("[data-keys]");
@@ -101,7 +106,7 @@
     box.checked = allowed();
     judge.classList.toggle("keyed", allowed());
     box.addEventListener("change", () => {
-      localStorage.setItem(KEYS, box.checked ? "on" : "off");
+      kept(box.checked ? "on" : "off");
       judge.classList.toggle("keyed", box.checked);
     });
   };
