@@ -118,7 +118,7 @@ def classify_command(
     """
     given, classes = pictures or [], labels or []
     found = configuration(config, state=state, vision__bundle=bundle)
-    zone = zone_of(found)
+    zone = zone_of(found, deployment)
     wanted = Wanted(Filter(deployment, label, *between(since, until, zone)), night=night)
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")

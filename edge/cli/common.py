@@ -139,9 +139,9 @@ def between(since: str | None, until: str | None, zone: tzinfo) -> tuple[int | N
     return begin, end
 
 
-def zone_of(found: Configuration) -> ZoneInfo:
-    """The zone in which times on the command line are read."""
-    return ZoneInfo(found.settings.intake.timezone)
+def zone_of(found: Configuration, deployment: str | None = None) -> ZoneInfo:
+    """The zone in which times on the command line are read: the chosen camera's, else that of all."""
+    return found.settings.intake.zone(deployment or "")
 
 
 def local(ms: int, offset_minutes: int = 0) -> str:

@@ -74,7 +74,7 @@ def registrations_command(
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
     with reading(config, state) as (found, database):
-        zone = zone_of(found)
+        zone = zone_of(found, deployment)
         wanted = Filter(deployment, label, *between(since, until, zone))
         names = scientific_names(database)
         messages = [
@@ -114,7 +114,7 @@ def media_command(
     if outcome is not None and outcome not in STATES:
         raise UsageError("no such outcome", subject=outcome, hint=f"one of {', '.join(STATES)}")
     with reading(config, state) as (found, database):
-        zone = zone_of(found)
+        zone = zone_of(found, deployment)
         wanted = Filter(deployment, label, *between(since, until, zone))
         rows = list(files(database, state=outcome, wanted=wanted))
     if as_json:

@@ -49,9 +49,9 @@ def plot_command(
         edge registrations plot -d cam-07 --from 2026-05-01 --to 2026-06-01 -o may.svg
     """
     with reading(config, state) as (found, database):
-        zone = zone_of(found)
+        zone = zone_of(found, deployment)
         span = Span(deployment, *between(since, until, zone))
-        sighted = _sighted(database, span, found.settings.intake.zone(deployment))
+        sighted = _sighted(database, span, zone)
     draw(sighted, target)
     out.print(f"drawn: {target}", highlight=False, markup=False, soft_wrap=True)
 

@@ -147,8 +147,7 @@ def image_command(
 def _wanted(
     found: Configuration, chosen: Filter, since: str | None, until: str | None, rest: Wanted
 ) -> Wanted:
-    zone = zone_of(found)
-    times = between(since, until, zone)
+    times = between(since, until, zone_of(found, chosen.deployment))
     return Wanted(Filter(chosen.deployment, chosen.label, *times), rest.top, rest.every, rest.night)
 
 

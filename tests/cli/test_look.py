@@ -69,6 +69,17 @@ def test_registrations_are_filtered(run: Run, state: Path, options: list[str], l
     assert [row["label"] for row in json.loads(result.out)] == labels
 
 
+@pytest.mark.parametrize("command", ["registrations", "media"])
+def test_times_are_the_chosen_cameras(run: Run, state: Path, tmp_path: Path, command: str) -> None:
+    """As on the page: who names a camera means its clock. Without one it is the zone of all."""
+    config = tmp_path / "zones.toml"
+    config.write_text('[intake.deployments.cam]\ntimezone = "Asia/Tokyo"\n')
+    call = [command, "--config", config, "--state", state, "--json", "--from", "2026-01-01T09:00"]
+    assert json.loads(run(*call).out) == []
+    assert json.loads(run(*call, "--deployment", "cam").out) != []
+    assert json.loads(run(*call[:-1], "2026-01-01T09:31", "--deployment", "cam").out) == []
+
+
 def test_a_time_that_is_none(run: Run, state: Path) -> None:
     """A usage error, with how to write one."""
     result = run("registrations", "--state", state, "--from", "yesterday")

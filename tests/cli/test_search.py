@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import tomli_w
@@ -133,6 +135,21 @@ def test_options_choose_the_answers(
     """Camera, label, times, number and grouping come from the command line."""
     found = rows(search(site, paper, "image", media_id("f1"), "--json", *options))
     assert set(names([row["file"] for row in found])) == expected
+
+
+def test_times_are_the_chosen_camera_s(site: Site, paper: Path, tmp_path: Path) -> None:
+    """Who names a camera means its clock; the last moment of the span is not in it."""
+    config = tmp_path / "zones.toml"
+    config.write_text('[intake.deployments.cam-1]\ntimezone = "Asia/Tokyo"\n')
+    asked = ("image", media_id("b1"), "--json", "--all", "--config", str(config), "--deployment", "cam-1")
+    (taken,) = {row["taken"] for row in rows(search(site, paper, *asked)) if "b1" in row["file"]}
+    tokyo = datetime.fromisoformat(taken).astimezone(ZoneInfo("Asia/Tokyo")).replace(tzinfo=None).isoformat()
+    later = names([row["file"] for row in rows(search(site, paper, *asked, "--from", tokyo))])
+    before = names([row["file"] for row in rows(search(site, paper, *asked, "--to", tokyo))])
+    everything = names([row["file"] for row in rows(search(site, paper, *asked))])
+    assert "b1" in later
+    assert "b1" not in before
+    assert sorted([*later, *before]) == sorted(everything)
 
 
 def test_the_table_names_files_and_labels(site: Site, paper: Path) -> None:

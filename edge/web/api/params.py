@@ -34,7 +34,8 @@ class Filters(BaseModel):
         default=None,
         alias="from",
         max_length=40,
-        description="from this time on: 2026-05-04 or 2026-05-04T18:00, in the device's zone",
+        description="from this time on: 2026-05-04 or 2026-05-04T18:00, in the zone of the camera that is "
+        "chosen, else the device's",
     )
     until: str | None = Field(default=None, alias="to", max_length=40, description="up to it, not included")
 
@@ -44,7 +45,7 @@ class Filters(BaseModel):
         Raises:
             UsageError: a time is none.
         """
-        zone = ZoneInfo(settings.intake.timezone)
+        zone = settings.intake.zone(self.deployment or "")
         return Filter(self.deployment, self.label, _moment(self.since, zone), _moment(self.until, zone))
 
 
