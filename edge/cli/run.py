@@ -95,8 +95,6 @@ def run_command(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
     )
-    # It tells which instructions it lacks, as errors of modules that aren't there.
-    logging.getLogger("faiss").setLevel(logging.DEBUG if verbose else logging.WARNING)
     stop = threading.Event()
     _stop_on_signals(stop)
     with _progress(shown=until_idle) as watch:

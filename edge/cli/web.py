@@ -53,7 +53,6 @@ def web_command(
         format="%(asctime)s %(levelname)s %(message)s",
     )
     logging.getLogger("uvicorn").setLevel(logging.INFO if verbose else logging.WARNING)
-    logging.getLogger("faiss").setLevel(logging.DEBUG if verbose else logging.WARNING)
     serve(settings, listening=lambda url: _tell(url, settings.state))
 
 

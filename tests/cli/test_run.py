@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +47,3 @@ def test_each_folder_is_a_camera_otherwise(run: Run, monkeypatch: pytest.MonkeyP
     """Without the option it is as configured: the folder's name, else the default."""
     settings = _intake(run, monkeypatch)
     assert [deployment_of(file, settings) for file in ("a.JPG", "cam-1/a.JPG")] == ["camera", "cam-1"]
-
-
-def test_the_log_says_nothing_of_a_library_s_search_for_itself(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Faiss tells which instructions it lacks, in words of errors; whoever wants all gets it."""
-    monkeypatch.setattr(logging.getLogger("faiss"), "level", logging.NOTSET)
-    _intake(run, monkeypatch)
-    assert logging.getLogger("faiss").level == logging.WARNING
-    _intake(run, monkeypatch, "--verbose")
-    assert logging.getLogger("faiss").level == logging.DEBUG
