@@ -62,12 +62,32 @@ class Page:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start pages over a small record; they are ended at the end."""
-    fill(tmp_path / "state").database.close()
-    (tmp_path / "edge.toml").write_text(f'state = "{tmp_path / "state"}"\ndrop = "{tmp_path / "drop"}"\n')
+    with _starting(tmp_path) as begin:
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A page for this machine, which tests leave as it is."""
+    with _starting(tmp_path_factory.mktemp("shared")) as begin:
+        yield begin(EDGE_WEB__UPLOAD_BYTES="2000000", EDGE_WEB__NICE="7")
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A page that asks for the token, which tests leave as it is."""
+    with _starting(tmp_path_factory.mktemp("guarded")) as begin:
+        yield begin("127.0.0.2", EDGE_WEB__TOKEN=TOKEN, EDGE_WEB__CLIENT_CONNECTIONS="4")
+
+
+@contextmanager
+def _starting(folder: Path) -> Iterator[Start]:
+    fill(folder / "state").database.close()
+    (folder / "edge.toml").write_text(f'state = "{folder / "state"}"\ndrop = "{folder / "drop"}"\n')
     pages: list[Page] = []
 
     def begin(host: str = "127.0.0.1", **environment: str) -> Page:
-        pages.append(Page(_process(tmp_path, "--host", host, "--port", "0", **environment), host))
+        pages.append(Page(_process(folder, "--host", host, "--port", "0", **environment), host))
         return pages[-1]
 
     yield begin
@@ -92,29 +112,28 @@ def _refused(folder: Path, *options: str, **environment: str) -> tuple[int, str]
     return process.returncode, said
 
 
-def test_from_another_address_only_with_the_token(start: Start) -> None:
+def test_from_another_address_only_with_the_token(guarded: Page) -> None:
     """The server listens on one address and is asked from another: refused, refused, answered."""
-    page = start("127.0.0.2", EDGE_WEB__TOKEN=TOKEN)
     for path in ("/api/registrations", "/api/health", "/metrics", "/api/openapi.json"):
-        status, headers, body = page.ask(path, source=ELSEWHERE)
+        status, headers, body = guarded.ask(path, source=ELSEWHERE)
         assert (status, headers["www-authenticate"]) == (401, "Bearer")
         assert b"Red_Fox" not in body
-        assert page.ask(path, source=ELSEWHERE, Authorization="Bearer wrong-wrong-wrong")[0] in (401, 429)
-    status, _, body = page.ask("/api/registrations", **bearer())
+        assert guarded.ask(path, source=ELSEWHERE, Authorization="Bearer wrong-wrong-wrong")[0] in (401, 429)
+    status, _, body = guarded.ask("/api/registrations", **bearer())
     assert status == 200
     assert len(json.loads(body)["registrations"]) == 3
     with pytest.raises(OSError, match="refused"):
-        socket.create_connection(("127.0.0.1", page.port), timeout=10)
+        socket.create_connection(("127.0.0.1", guarded.port), timeout=10)
 
 
-def test_a_port_that_is_taken(start: Start, tmp_path: Path) -> None:
+def test_a_port_that_is_taken(shared: Page, tmp_path: Path) -> None:
     """Said in one line, with what to do; the one that has it goes on."""
-    page = start()
-    code, said = _refused(tmp_path, "--port", str(page.port))
+    (tmp_path / "edge.toml").write_text(f'state = "{tmp_path / "state"}"\n')
+    code, said = _refused(tmp_path, "--port", str(shared.port))
     assert code == 1
     assert "port is in use" in said
     assert "--port" in said
-    assert page.ask("/api/health")[0] == 200
+    assert shared.ask("/api/health")[0] == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -165,10 +184,9 @@ def test_https(start: Start, tmp_path: Path) -> None:
         page.ask("/api/health", **bearer())
 
 
-def test_it_stands_back(start: Start) -> None:
+def test_it_stands_back(shared: Page) -> None:
     """The process gives way to the daemon, with all its threads."""
-    page = start(EDGE_WEB__NICE="7")
-    assert os.getpriority(os.PRIO_PROCESS, page.process.pid) == 7
+    assert os.getpriority(os.PRIO_PROCESS, shared.process.pid) == 7
 
 
 @contextmanager
@@ -221,19 +239,18 @@ def _ended(slow: socket.socket) -> bool:
     return False
 
 
-def test_one_client_has_so_many_connections(start: Start) -> None:
+def test_one_client_has_so_many_connections(guarded: Page) -> None:
     """The next is told so and closed; another client is served, and so is the first when it lets one go."""
-    page = start("127.0.0.2", EDGE_WEB__TOKEN=TOKEN, EDGE_WEB__CLIENT_CONNECTIONS="4")
-    held = [page.open() for _ in range(4)]
-    with page.open() as fifth:
+    held = [guarded.open() for _ in range(4)]
+    with guarded.open() as fifth:
         assert fifth.recv(200).startswith(b"HTTP/1.1 503")
         assert fifth.recv(200) == b""
-    assert page.ask("/api/health", source=ELSEWHERE, **bearer())[0] == 200
+    assert guarded.ask("/api/health", source=ELSEWHERE, **bearer())[0] == 200
     for one in held:
         one.close()
     for _ in range(100):
         try:
-            status = page.ask("/api/health", **bearer())[0]
+            status = guarded.ask("/api/health", **bearer())[0]
         except ConnectionError:  # it was refused before all of it was sent
             status = 503
         if status == 200:
@@ -242,11 +259,10 @@ def test_one_client_has_so_many_connections(start: Start) -> None:
     raise AssertionError(status)
 
 
-def test_an_upload_that_is_much_too_large_gets_an_answer(start: Start) -> None:
+def test_an_upload_that_is_much_too_large_gets_an_answer(shared: Page) -> None:
     """A browser that sends before it reads still reads what was wrong, and nothing of it is kept."""
-    page = start(EDGE_WEB__UPLOAD_BYTES="2000000")
     piece = bytes(1 << 20)
-    with page.open() as sender:
+    with shared.open() as sender:
         sender.sendall(
             b"POST /api/classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
             + f"Content-Length: {20 * len(piece)}\r\n\r\n".encode()
@@ -260,10 +276,9 @@ def test_an_upload_that_is_much_too_large_gets_an_answer(start: Start) -> None:
     assert b"at most 2 MB are taken" in answer
 
 
-def test_nobody_gets_a_hundred_megabytes_in_without_a_token(start: Start) -> None:
+def test_nobody_gets_a_hundred_megabytes_in_without_a_token(guarded: Page) -> None:
     """Refused before the body is read."""
-    page = start("127.0.0.2", EDGE_WEB__TOKEN=TOKEN)
-    with page.open() as sender:
+    with guarded.open() as sender:
         sender.sendall(
             b"POST /api/classify HTTP/1.1\r\nHost: 127.0.0.2\r\nContent-Type: image/jpeg\r\n"
             b"Content-Length: 104857600\r\nExpect: 100-continue\r\n\r\n"
@@ -286,11 +301,10 @@ _NO_REQUESTS = {
 }
 
 
-def test_requests_that_are_none(start: Start) -> None:
+def test_requests_that_are_none(shared: Page) -> None:
     """4xx or an end; the page goes on."""
-    page = start()
     for name, request in _NO_REQUESTS.items():
-        with page.open() as sender:
+        with shared.open() as sender:
             try:
                 sender.sendall(request)
                 sender.shutdown(socket.SHUT_WR)
@@ -298,4 +312,4 @@ def test_requests_that_are_none(start: Start) -> None:
             except OSError:
                 answer = b""
         assert not answer or answer.startswith(b"HTTP/1.1 4"), name
-        assert page.ask("/api/health")[0] == 200
+        assert shared.ask("/api/health")[0] == 200
