@@ -150,13 +150,21 @@ class Gate:
         if sessions is None or is_open(path):
             return None
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self._keys.check(client, token.strip()):
+        if scheme.lower() == "bearer" and self._keys.check(client, _as_sent(token.strip())):
             return None
         if sessions.holds(request.cookies.get(self._keys.cookie, "")):
             return None
         if request.method in SAFE and wants_html(request) and "hx-request" not in request.headers:
             return RedirectResponse(f"/login?next={quote(_asked(request))}", 303)
         raise RefusedError(Problem(401, "a token is needed", hint="send Authorization: Bearer TOKEN"))
+
+
+def _as_sent(text: str) -> str:
+    """A header's text; it comes as Latin-1, which some programs write and others take UTF-8 for."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return text
 
 
 def is_open(path: str) -> bool:

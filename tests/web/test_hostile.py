@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -141,18 +142,13 @@ def test_after_a_failed_look_pages_load_anew(desk: Corrigible, monkeypatch: pyte
 def test_who_goes_before_the_first_news_leaves_no_place_taken(desk: Corrigible) -> None:
     """However many do so."""
     app = make_app(settings(desk.database.path.parent))
-    head = {"type": "http", "method": "GET", "path": "/live", "query_string": b"", "http_version": "1.1"}
-    host = {"headers": [(b"host", b"127.0.0.1")], "client": ("127.0.0.1", 5), "server": ("127.0.0.1", 80)}
-
-    async def gone() -> Message:
-        return {"type": "http.disconnect"}
 
     async def nowhere(_: Message) -> None:
         return
 
     async def come_and_go() -> None:
         for _ in range(WATCHERS + 1):
-            await app({**head, **host, "scheme": "http", "root_path": ""}, gone, nowhere)
+            await app(_asked("/live"), _gone, nowhere)
         with ExitStack() as places:
             for _ in range(WATCHERS):
                 places.enter_context(app.state.context.live.watching())
@@ -212,3 +208,43 @@ def test_a_label_of_nothing_still_has_a_link(label: str) -> None:
     """Underscores are shown as spaces, but for those that have nothing between them."""
     assert plain(label) == label
     assert plain("Red_Fox") == "Red Fox"
+
+
+@pytest.mark.parametrize("code", ["utf-8", "latin-1"])
+def test_a_token_of_any_letters_opens(desk: Corrigible, code: str) -> None:
+    """From programs that write it as UTF-8, and from those that write headers as Latin-1."""
+    token = "drei-schöne-dächse"  # noqa: S105 - of a page that lives for a test
+    app = make_app(settings(desk.database.path.parent, token=token))
+
+    async def status_of(given: str) -> int:
+        told: list[Message] = []
+        key = (b"authorization", f"Bearer {given}".encode(code))
+        scope = {**_asked("/api/labels"), "headers": [(b"host", b"127.0.0.1"), key]}
+
+        async def tell(message: Message) -> None:
+            told.append(message)
+
+        await app(scope, _gone, tell)
+        return int(told[0]["status"])
+
+    assert asyncio.run(status_of(token)) == 200
+    assert asyncio.run(status_of(token + "ß")) == 401
+
+
+def _asked(path: str) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "query_string": b"",
+        "http_version": "1.1",
+        "headers": [(b"host", b"127.0.0.1")],
+        "client": ("127.0.0.1", 5),
+        "server": ("127.0.0.1", 80),
+        "scheme": "http",
+        "root_path": "",
+    }
+
+
+async def _gone() -> Message:
+    return {"type": "http.disconnect"}
