@@ -186,7 +186,8 @@ def test_https(start: Start, tmp_path: Path) -> None:
 
 def test_it_stands_back(shared: Page) -> None:
     """The process gives way to the daemon, with all its threads."""
-    assert os.getpriority(os.PRIO_PROCESS, shared.process.pid) == 7
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, shared.process.pid) == min(19, own + 7)
 
 
 @contextmanager
