@@ -21,6 +21,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "search_index": ("--vectors", "100000"),
     "collection": ("--files", "210", "--known", "20000"),
     "delivery": (),
+    "web_latency": ("--rate", "2", "--repeats", "7", "--updates", "15"),
     "web_load": ("--seconds", "10"),
 }
 """Name -> arguments that keep it short."""
