@@ -249,9 +249,13 @@ class Reconciler:
         files = [printable(entry.name) for entry in entries if entry.stat is not None]
         known = self._ledger.known_in(printable(folder), files) if files else {}
         settle = self._settle(folder)
-        return [entry.name for entry in entries if self._take_entry(folder, entry, known, settle)]
+        # One moment for all: what was found together is due together, and so is put in order together.
+        now = self._clock()
+        return [entry.name for entry in entries if self._take_entry(folder, entry, known, now, settle)]
 
-    def _take_entry(self, folder: str, entry: Entry, known: Mapping[str, Version], settle: float) -> bool:
+    def _take_entry(
+        self, folder: str, entry: Entry, known: Mapping[str, Version], now: float, settle: float
+    ) -> bool:
         """Whether it is a file without a fate."""
         name = f"{folder}/{entry.name}" if folder else entry.name
         if entry.kind == "folder":
@@ -261,7 +265,7 @@ class Reconciler:
         else:
             fate = known.get(printable(entry.name))
             if fate is None or not entry.stat.same_version(fate):
-                self._settling.saw(name, entry.stat, self._clock(), settle)
+                self._settling.saw(name, entry.stat, now, settle)
                 return True
         return False
 

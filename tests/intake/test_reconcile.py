@@ -14,7 +14,7 @@ from edge.errors import StoreError
 from edge.intake import FileStat, reconcile
 from edge.intake.inotify import Watches
 from edge.settings import IntakeSettings
-from tests.intake.fakes import Desk
+from tests.intake.fakes import Clock, Desk
 
 LOCAL = "27 1 254:0 / / rw - ext4 /dev/vda rw\n"
 SETTINGS = IntakeSettings(settle=2.0, settle_network=10.0, scan_interval=60.0)
@@ -87,6 +87,24 @@ def test_the_first_scan_finds_all_that_is_there(make: MakeDesk, drop: Path) -> N
     assert desk.step(1.9) == []
     assert desk.step(0.1) == sorted(names)
     assert desk.step(600.0) == []
+
+
+def test_what_is_found_together_is_handed_out_together(
+    make: MakeDesk, drop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However slowly a folder is listed: only what comes together can be put in order of time."""
+    for number in range(12):
+        _put(drop / f"cam/{number}.jpg")
+    desk = make()
+    monkeypatch.setattr(Clock, "__call__", _ticking)
+    handed = next(files for _ in range(100) if (files := desk.step(0.1)))
+    assert len(handed) == 12
+
+
+def _ticking(clock: Clock) -> float:
+    """A clock on a machine so busy that time passes with each look at it."""
+    clock.now += 0.01
+    return clock.now
 
 
 def test_hints_find_files_and_folders_between_scans(desk: Desk, drop: Path) -> None:
